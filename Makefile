@@ -1,0 +1,50 @@
+# The daily loop: make env once, make check all day, make test before handing over. CONTRIBUTING.md has it in ten lines.
+
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
+STAMP := .venv/.made
+
+.PHONY: env up check test test-slow lock clean
+
+## env: .venv with locked dependencies and the command .venv/bin/posthouse
+env: $(STAMP)
+
+$(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
+	@PYTHON=$(PYTHON) sh requirements/venv
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+## up: everything on this machine, delivering into the built-in lab; Ctrl-C ends it, the next run continues
+up: env
+	@.venv/bin/posthouse up --lab --data data
+
+## check: what a developer runs all day, under 90 seconds
+check: env
+	.venv/bin/ruff format --check src tests
+	.venv/bin/ruff check src tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/pytest -q -n auto tests/unit tests/wire $(wildcard tests/test_house.py)
+
+## test: everything that proves the product; installs the Debian packages it needs
+test: env
+	@sh tests/packages.sh
+	.venv/bin/ruff format --check src tests
+	.venv/bin/ruff check src tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/pytest -n auto --dist loadfile -m "not slow" tests
+
+## test-slow: long crash rounds and the like
+test-slow: env
+	@sh tests/packages.sh
+	.venv/bin/pytest -m slow tests
+
+## lock: resolve the dependencies of pyproject.toml anew
+lock:
+	sh requirements/lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
