@@ -1,0 +1,186 @@
+"""Every limit of the product, by name, with the reason for its value.
+
+A number that bounds input, memory or time lives here and nowhere else, so that an operator who meets a limit can find it and
+a reader can see all of them at once. Sizes are in octets, times in seconds (suffix `_s`), counts plain.
+"""
+
+from typing import Final
+
+# --- Messages at the door
+MESSAGE_OCTETS: Final = 26_214_400  # 25 MiB: what Gmail and Outlook accept; larger mail would only bounce later
+MESSAGES_PER_CALL: Final = 1_000
+RECIPIENTS_PER_MESSAGE: Final = 100
+RECIPIENTS_PER_CALL: Final = 1_000
+HEADERS_PER_MESSAGE: Final = 50  # custom headers of an API message
+TAGS_PER_MESSAGE: Final = 10
+TAG_CHARS: Final = 128
+METADATA_ENTRIES: Final = 20
+METADATA_CHARS: Final = 255  # of one value, and of the X-Mail-Metadata header (NUM-19)
+SUBJECT_CHARS: Final = 998  # RFC 5322 2.1.1: what one unfolded line may hold
+PRIORITY_LOWEST: Final = 0
+PRIORITY_HIGHEST: Final = 9
+PRIORITY_DEFAULT: Final = 4
+MESSAGE_LIFETIME_S: Final = 72 * 3600  # how long delivery is tried unless the message says less
+SCHEDULE_AHEAD_S: Final = 366 * 86_400  # send_at further away is more likely a wrong unit than a plan
+IDEMPOTENCY_WINDOW_S: Final = 24 * 3600
+
+# --- JSON API and the web port
+CALL_OCTETS: Final = 41_943_040  # one message of MESSAGE_OCTETS as base64 in JSON, with room for its escapes
+CALLS_OCTETS: Final = (
+    268_435_456  # of all request bodies held at once by one process; beyond it 503 instead of no memory
+)
+PROBLEMS_PER_MESSAGE: Final = 100  # bad fields named in one answer; somebody who has more fixes these first
+POINTER_CHARS: Final = 200  # of a field name repeated in a problem: a client's megabyte of name is not echoed
+HEADER_NAME_CHARS: Final = 76  # RFC 5322 2.1.1: leaves the name on the first line of a folded field
+IDEMPOTENCY_KEY_CHARS: Final = 255
+PAGE_ROWS: Final = 100  # of one listing
+PAGE_ROWS_DEFAULT: Final = 25
+SEARCH_CHARS: Final = 255
+REQUEST_HEAD_OCTETS: Final = 32_768  # request line and headers together
+REQUEST_HEAD_S: Final = 10.0  # for them to arrive: a client that drips bytes must not hold a connection
+BODY_READ_S: Final = 60.0  # for a body to arrive: CALL_OCTETS over 6 Mbit/s
+KEEP_ALIVE_S: Final = 75
+WEB_CONNECTIONS: Final = 4_096  # of one process; beyond it 503
+WEB_DRAIN_S: Final = 20  # for requests in flight when the process is asked to stop
+PARSE_ASIDE_OCTETS: Final = 65_536  # larger calls are read on a thread, so that small ones do not wait behind them
+
+# --- SMTP, both directions (RFC 5321 4.5.3)
+COMMAND_LINE_OCTETS: Final = 2_048  # 512 by the RFC, longer for AUTH (RFC 4954) and SMTPUTF8 paths
+TEXT_LINE_OCTETS: Final = 998
+ADDRESS_OCTETS: Final = 254  # RFC 3696 erratum 1690
+LOCAL_PART_OCTETS: Final = 64
+HEADER_BLOCK_OCTETS: Final = 262_144
+RECEIVED_HOPS: Final = 100  # RFC 5321 6.3: at least 100 before it is called a loop
+
+# --- SMTP server, one connection
+AUTH_LINE_OCTETS: Final = 12_288  # RFC 4954 4: what a response to a challenge may need
+AUTH_ATTEMPTS: Final = 3  # RFC 4954 6: guessing a password must cost a connection
+ERRORS_PER_CONNECTION: Final = 10  # protocol errors since the last accepted message
+IDLE_COMMANDS: Final = 200  # commands without effect (NOOP, refused RCPT ...) before each one counts as an error
+MESSAGES_PER_CONNECTION: Final = 10_000  # a sender that never leaves would never see a new certificate or process
+COMMAND_DISCARD_OCTETS: Final = 1_048_576  # of one endless command line read past before hanging up
+DATA_DISCARD_OCTETS: Final = 268_435_456  # of one oversized message read past before hanging up
+PIPELINE_OCTETS: Final = 524_288  # commands waiting behind an unanswered one: two of the largest socket reads
+
+# --- SMTP server, sockets
+SMTP_IDLE_S: Final = 300  # RFC 5321 4.5.3.2.7: how long a server waits for a command
+SMTP_EXCHANGE_S: Final = 600  # from one reply to the next: a client that drips octets is gone after this
+SMTP_ANSWER_S: Final = (
+    300  # half of the 600 s a client waits after the dot (RFC 5321 4.5.3.2.6): never a 250 nobody hears
+)
+SMTP_HANDSHAKE_S: Final = 30  # of TLS
+SMTP_CLOSE_S: Final = 15  # for the last reply to reach a client that does not read
+SMTP_DRAIN_S: Final = 25  # of open transactions when the process is asked to stop
+SMTP_SWEEP_S: Final = 1.0  # how exactly the times above are kept
+CONNECTIONS_PER_ADDRESS: Final = 256  # of one IPv4 address or IPv6 /64, for each process
+LISTENER_OCTETS: Final = 536_870_912  # messages half received by one process; past this the largest is sent away
+AUTH_BURST: Final = 10  # failed logins at once from one address, or for one user name ...
+AUTH_INTERVAL_S: Final = 30.0  # ... and one more after each of these
+
+# --- The lab
+LAB_MESSAGES: Final = 10_000  # kept for reading
+LAB_OCTETS: Final = 134_217_728  # of their content
+LAB_LISTED: Final = 200  # mails in one list, unless an API caller asks for more
+LAB_SHOWN_OCTETS: Final = 262_144  # of raw mail on a page; the download has all of it
+LAB_CONNECTIONS: Final = 1_000
+LAB_REMEMBERED: Final = 10_000  # first tries refused by greylisting, messages dropped after the dot
+LAB_REPORTS_WAITING: Final = 1_000  # late reports and complaints not sent yet
+
+# --- SMTP to other servers
+REPLY_LINE_OCTETS: Final = 4_096  # 512 by RFC 5321 4.5.3.1.5; some receivers put a whole URL with tokens into a refusal
+REPLY_OCTETS: Final = 65_536  # of one reply with all its lines: a receiver must not fill our memory
+REPLY_TEXT_CHARS: Final = 2_000  # of a reply kept for the ledger
+TRANSCRIPT_HEAD_LINES: Final = 240  # two hundred recipients' commands and replies, then only the end is kept
+TRANSCRIPT_TAIL_LINES: Final = 40
+TRANSCRIPT_LINE_CHARS: Final = 1_000
+CONTENT_CHUNK_OCTETS: Final = 65_536  # larger mail waits for the receiver to drain before the final dot is handed over
+MX_HOSTS: Final = 20  # of one domain that are tried: Gmail has 5, the most seen in the wild is 16
+ADDRESSES_PER_HOST: Final = 8
+CONNECT_TARGETS: Final = 10  # addresses dialled for one mail: five hosts of two families; the retry begins anew
+SITE_NAME_CHARS: Final = 255
+SITES_WITH_BROKEN_TLS: Final = 4_096  # remembered at a time
+BROKEN_TLS_S: Final = 900  # a receiver's certificate mishap is over sooner or later; until then do not knock twice
+
+# --- DNS
+DNS_CONCURRENT_LOOKUPS: Final = 128
+DNS_TIMEOUT_S: Final = 5.0  # of one try
+DNS_TRIES: Final = 2
+DNS_ALIAS_HOPS: Final = 16
+DNS_CACHED_ANSWERS: Final = 65_536
+DNS_TTL_MAX_S: Final = 86_400
+DNS_NEGATIVE_TTL_S: Final = 300  # "there is none" is believed this long at most, whatever the zone says
+DNS_FAILURE_TTL_S: Final = 10  # a resolver in trouble is not asked the same again by every waiting mail
+
+# --- Message format, written and read
+DISPLAY_NAME_CHARS: Final = 320
+FILENAME_CHARS: Final = 255  # what file systems hold
+HEADER_VALUE_CHARS: Final = 8_192  # of one custom header, before folding
+ATTACHMENTS_PER_MESSAGE: Final = 100
+MIME_DEPTH: Final = 12  # nested multiparts read; deeper is an attack on the reader
+MIME_PARTS: Final = 500  # of one message read
+REPORTED_RECIPIENTS: Final = 1_000  # of one delivery report read
+REPORT_FIELD_CHARS: Final = 2_000  # of one field of a report kept
+
+# --- Signing and checking
+DKIM_RSA_BITS: Final = 2_048  # larger does not fit one DNS answer everywhere, smaller is refused by Gmail
+DKIM_RSA_BITS_ACCEPTED: Final = 1_024  # RFC 8301 3.2: weaker must not count
+DKIM_RSA_BITS_CHECKED: Final = 4_096  # a giant key in somebody's DNS must not cost us seconds
+DKIM_SIGNATURES_CHECKED: Final = 10  # of one message: each one costs a look-up and a verification
+SPF_LOOKUPS: Final = 10  # RFC 7208 4.6.4
+SPF_VOID_LOOKUPS: Final = 2  # RFC 7208 4.6.4
+SPF_HOSTS_PER_LOOKUP: Final = 10  # RFC 7208 4.6.4: addresses per mx, names per ptr
+DMARC_LABELS: Final = 8  # RFC 9989: a tree walk asks at most this many names
+
+# --- Processes and PostgreSQL
+DATABASE_PATIENCE_S: Final = 60.0  # for a server that starts, recovers from a crash included
+DATABASE_RETRY_S: Final = 0.1
+DATABASE_CONNECT_S: Final = 10.0  # of one connection attempt
+DATABASE_PROBE_S: Final = 2.0  # a readiness check slower than this is a no
+DATABASE_START_S: Final = 300.0  # crash recovery of a big log takes minutes, and giving up makes it start over
+DATABASE_STOP_S: Final = 20.0  # fast shutdown writes a checkpoint; after that immediate, and recovery at the next start
+MIGRATION_WAIT_S: Final = 120.0  # a role alone waits this long for somebody else to migrate
+DRAIN_S: Final = 30.0  # a role finishes what it holds; an SMTP dialogue that takes longer becomes an unknown outcome
+RESTART_FIRST_S: Final = 0.1
+RESTART_CAP_S: Final = 10.0
+RESTART_FORGIVEN_S: Final = 30.0  # a role that ran this long starts again without delay
+FAILURES_BEFORE_READY: Final = 5  # a role that cannot start at all ends the whole start
+LOCK_PATIENCE_S: Final = 5.0  # for the data folder and ports of a predecessor that is still leaving
+PROBE_REQUEST_OCTETS: Final = 8_192  # of one request to the health port
+PROBE_S: Final = 5.0  # for one request and its answer
+DATA_KEYS_CACHED: Final = 10_000  # unwrapped workspace keys in memory, 32 octets each and their schedules
+
+# --- Accounts
+ACCOUNT_NAME_CHARS: Final = 100  # of a workspace, a person, a credential
+CREDENTIALS_PER_WORKSPACE: Final = 1_000  # live ones
+DOMAINS_PER_WORKSPACE: Final = 1_000
+DOMAINS_PER_CREDENTIAL: Final = 100
+NETWORKS_PER_CREDENTIAL: Final = 50
+OPEN_NETWORK_PREFIX_V4: Final = 24  # submission without AUTH from a wider public network would trust strangers
+OPEN_NETWORK_PREFIX_V6: Final = 48  # one site (RFC 6177)
+DIRECTORY_TTL_S: Final = 5.0  # how long a revoked key could still work if the notification of it got lost
+DIRECTORY_MISS_TTL_S: Final = 2.0  # a key that was just made works within this time although it was tried before
+DIRECTORY_ENTRIES: Final = 20_000  # answers of one kind remembered by a process
+DIRECTORY_MISSES: Final = 5_000  # kept apart: guesses must not push out what is in use
+LOADED_KEYS: Final = 20_000  # private DKIM keys ready to sign, about 3 kB each
+CREDENTIAL_USE_S: Final = 60.0  # a last use is noted this often
+PASSWORD_CHARS_LEAST: Final = 12
+PASSWORD_CHARS_MOST: Final = 1_024  # argon2 reads all of it
+PASSWORD_THREADS: Final = 2  # each hashing password holds 64 MiB for some 50 ms
+SESSION_LIFETIME_S: Final = 14 * 86_400  # since the last visit
+SESSION_NOTED_S: Final = 300.0  # a visit moves the end of the session this often
+SIGN_IN_LINK_LIFETIME_S: Final = 24 * 3600
+SIGN_IN_BURST: Final = 5  # attempts at one account from one place at once, then one per interval
+SIGN_IN_INTERVAL_S: Final = 60.0
+SIGN_IN_SOURCE_BURST: Final = (
+    30  # attempts at any account from one place: an office behind one address signs in at nine
+)
+SIGN_IN_SOURCE_INTERVAL_S: Final = 10.0
+ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
+AUDIT_PAGE: Final = 1_000  # entries read at a time
+DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisational domain
+
+# --- Group commit, in and out
+CALLS_PER_COMMIT: Final = 200  # requests that share one transaction; more would make the first of them wait
+ACCEPT_S: Final = 30.0  # a client has long given up on an answer that takes longer
+SETTLEMENTS_PER_COMMIT: Final = 500
+SETTLEMENTS_PENDING: Final = 5_000  # ended mails awaiting the database; at the limit sending stops, not memory grows

@@ -1,0 +1,109 @@
+"""What a submitter hands over, and what the door answers: values shared by every way in."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from posthouse.model.errors import FieldProblem
+from posthouse.model.words import Kind, MailClass, Pool, Route, Scope, Source, State
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who hands mail over, as the credential says: resolved once by accounts, trusted by the rest of the corridor.
+
+    `domains` are the sender domains it may use (lower-case A-labels), empty for every verified domain of the workspace.
+    `any_domain` waives the check altogether: the lab's credentials only.
+    """
+
+    workspace_id: UUID
+    workspace_number: int  # short number of the workspace in signed return paths
+    credential_id: UUID
+    credential_kind: str  # api_key | smtp_credential | user
+    name: str
+    scopes: frozenset[Scope]
+    domains: frozenset[str] = frozenset()
+    any_domain: bool = False
+    default_class: MailClass = MailClass.TRANSACTIONAL
+    priority_allowed: bool = True
+    default_priority: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One address to deliver to: local part as given, domain as a lower-case A-label."""
+
+    address: str
+    kind: Kind
+
+    @property
+    def domain(self) -> str:
+        """The part after the last @."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message as every door hands it to `intake.accept`.
+
+    `content` is the complete RFC 5322 message with CRLF line ends, everything but the DKIM signatures; `sender` the address
+    in From. `priority` None means the account's default. `expires_at` None means the default lifetime.
+    """
+
+    source: Source
+    sender: str
+    recipients: tuple[Recipient, ...]
+    subject: str
+    message_id_header: str  # with angle brackets
+    content: bytes
+    mail_class: MailClass | None = None
+    priority: int | None = None
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    smtputf8: bool = False
+    notes: tuple[str, ...] = ()  # ignored headers and the like, shown as events
+    message_id: UUID | None = None  # when the content already names it (Received, Feedback-ID); else the door makes one
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChoice:
+    """The road a message takes and the reason in words; what a dry run and the compose page show."""
+
+    route: Route
+    pool: Pool
+    mail_class: MailClass
+    priority: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRecipient:
+    """One recipient of an accepted message; `state` is suppressed when it will not be sent, with the reason."""
+
+    recipient_id: UUID
+    address: str
+    kind: Kind
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The promise: this message is committed."""
+
+    message_id: UUID
+    choice: RouteChoice
+    recipients: tuple[AcceptedRecipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not accepted, nothing kept. `status` is the HTTP status (403 or 422) that says whose fault it is."""
+
+    problems: tuple[FieldProblem, ...]
+    status: int = 422
+
+
+Receipt = Accepted | Refused

@@ -1,0 +1,101 @@
+"""The enums of the product. Their values are stored, shown in the API and checked by the schema: rename with a migration."""
+
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """By which door a message came in."""
+
+    API = "api"
+    SMTP = "smtp"
+    MANUAL = "manual"
+
+
+class MailClass(StrEnum):
+    """What a message is for; decides its road (requirements §0)."""
+
+    BUSINESS = "business"
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class Route(StrEnum):
+    """The road a message leaves by: exactly one per message."""
+
+    INBOX = "INBOX"
+    TRANSACTIONAL = "TRANSACTIONAL"
+    MARKETING = "MARKETING"
+
+
+class Pool(StrEnum):
+    """A set of delivery processes with their own limits; each road through our own MTA has one."""
+
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class Kind(StrEnum):
+    """How a recipient was addressed."""
+
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+
+
+class State(StrEnum):
+    """Where one recipient's mail is. The first four are promised, the rest final (outbox/__init__ has the whole table)."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    CLAIMED = "claimed"
+    HELD = "held"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+
+
+FINAL_STATES = frozenset({State.DELIVERED, State.BOUNCED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
+
+
+class EventKind(StrEnum):
+    """What the ledger can say happened to one recipient's mail."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    UNKNOWN = "unknown"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    HELD = "held"
+    RELEASED = "released"
+    RETRIED = "retried"
+    LATE_BOUNCE = "late_bounce"
+    DELAYED = "delayed"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    HEADER_IGNORED = "header_ignored"
+
+
+FINAL_EVENTS = frozenset(
+    {EventKind.DELIVERED, EventKind.BOUNCED, EventKind.EXPIRED, EventKind.CANCELLED, EventKind.SUPPRESSED}
+)
+
+
+class Scope(StrEnum):
+    """What a credential may do."""
+
+    SEND = "send"
+    READ = "read"
+    MANAGE = "manage"
+
+
+class Role(StrEnum):
+    """What a person may do in a workspace; each includes the ones after it."""
+
+    ADMIN = "admin"
+    SENDER = "sender"
+    READER = "reader"
