@@ -1,0 +1,70 @@
+"""Group commit: what arrives while one commit is under way shares the next.
+
+No timer: an idle door commits a single request at once, a busy one finds a queue when its commit returns and takes all of it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from posthouse.runtime.postgres import DATABASE_GONE
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Group(Generic[Item, Result]):
+    """Runs `commit(items) -> results` (same order and length) for items given one at a time, one commit at a time.
+
+    When a commit fails for another reason than the database being gone, each of its items is tried alone, so that one that
+    cannot be written takes no other with it.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], most: int) -> None:
+        self._commit = commit
+        self._most = most
+        self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def add(self, item: Item) -> Result:
+        """The item's result once its commit has returned; raises what the commit raised."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queue.append((item, future))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="group commit")
+        return await future
+
+    async def close(self) -> None:
+        """Returns when nothing is left to commit."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+                await self._commit_all([(item, future) for item, future in batch if not future.cancelled()])
+        finally:
+            self._running = None
+
+    async def _commit_all(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        if not batch:
+            return
+        try:
+            results = await self._commit([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this commit
+            await self._after_failure(batch, error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+    async def _after_failure(self, batch: list[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
+        if len(batch) > 1 and not isinstance(error, DATABASE_GONE):
+            for single in batch:
+                await self._commit_all([single])
+            return
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)

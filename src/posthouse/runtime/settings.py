@@ -1,0 +1,244 @@
+"""Settings: frozen structs, every field documented where it is declared.
+
+`settings_source` fills them from one TOML file under the POSTHOUSE_... environment. A process never reads the environment
+itself; it is handed a Settings. The text in each field's Meta is what `posthouse config sample` prints.
+"""
+
+import base64
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from posthouse.model import limits
+
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=64)]
+Positive: TypeAlias = Annotated[int, Meta(gt=0)]
+Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+
+
+def default_data_dir() -> Path:
+    """Where the data is when nobody says: $POSTHOUSE_DATA, /var/lib/posthouse for root, the XDG data folder for others."""
+    if given := os.environ.get("POSTHOUSE_DATA"):
+        return Path(given).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/posthouse")
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(base) / "posthouse"
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """This installation."""
+
+    hostname: Annotated[
+        str,
+        Meta(
+            description="Name this server says in EHLO and Received; must have an address and a PTR record that agree."
+        ),
+    ] = msgspec.field(default_factory=lambda: os.uname().nodename)
+    data_dir: Annotated[
+        Path,
+        Meta(
+            description="Folder of everything kept: embedded PostgreSQL, keys. Default: $POSTHOUSE_DATA, else see README."
+        ),
+    ] = msgspec.field(default_factory=default_data_dir)
+    kek: Annotated[
+        str,
+        Meta(
+            description="Key-encryption key, 32 octets in base64. Empty: read kek_file. Best given by the environment."
+        ),
+    ] = ""
+    kek_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with the key-encryption key in base64. Empty: `kek` in data_dir, made at the first start."
+        ),
+    ] = None
+    kek_retired: Annotated[
+        tuple[Path, ...],
+        Meta(description="Files with former key-encryption keys: still opened, never used for new data."),
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least important event that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Meta(description="Form of log lines; auto is console on a terminal, else JSON."),
+    ] = "auto"
+
+
+class Postgres(Struct, frozen=True, forbid_unknown_fields=True):
+    """The database."""
+
+    dsn: Annotated[
+        str,
+        Meta(
+            description="postgresql://user:password@host/database of PostgreSQL 15 or later. Empty: the embedded server."
+        ),
+    ] = ""
+    pool_size: Annotated[int, Meta(ge=2, le=1000, description="Most connections of one process.")] = 10
+    port: Annotated[
+        Port, Meta(description="TCP port of the embedded server on 127.0.0.1. 0: only its Unix socket.")
+    ] = 0
+
+
+class Web(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pages and API."""
+
+    host: Annotated[
+        str, Meta(description="Address to listen on; * is every one. Put a TLS proxy in front of a public one.")
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port of pages and API.")] = 8080
+    public_url: Annotated[
+        str,
+        Meta(description="Address people and programs use, as in https://mail.example.com. Empty: http://HOST:PORT."),
+    ] = ""
+
+
+class Submission(Struct, frozen=True, forbid_unknown_fields=True):
+    """SMTP for our own senders (RFC 6409)."""
+
+    host: Annotated[str, Meta(description="Address to listen on; * is every one, IPv4 and IPv6.")] = "*"
+    port: Annotated[Port, Meta(description="Port with STARTTLS.")] = 587
+    tls_port: Annotated[Port, Meta(description="Port with TLS from the first octet (RFC 8314).")] = 465
+    tls_cert: Annotated[
+        Path | None, Meta(description="PEM certificate with its chain. Empty: self-signed, kept in data_dir.")
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="PEM private key of tls_cert.")] = None
+    max_size: Annotated[Positive, Meta(description="Largest message in octets.")] = limits.MESSAGE_OCTETS
+    connections: Annotated[Positive, Meta(description="Most connections at a time of one process.")] = 1000
+    auth_without_tls: Annotated[bool, Meta(description="Let passwords travel in the clear. Only for the lab.")] = False
+
+
+class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
+    """SMTP for bounces, complaints and unsubscribe requests from the world."""
+
+    host: Annotated[str, Meta(description="Address to listen on; * is every one, IPv4 and IPv6.")] = "*"
+    port: Annotated[Port, Meta(description="Port; the world only knows 25.")] = 25
+    max_size: Annotated[Positive, Meta(description="Largest message in octets.")] = 10_485_760
+    connections: Annotated[Positive, Meta(description="Most connections at a time of one process.")] = 200
+
+
+class Mail(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every mail carries."""
+
+    bounce_domain: Annotated[
+        str, Meta(description="Domain of return paths; its MX is this server. Empty: bounces. and the hostname.")
+    ] = ""
+    support_contact: Annotated[str, Meta(description="Address or page shown to people who need a hand.")] = ""
+
+
+class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Mail to the world."""
+
+    concurrency: Annotated[Positive, Meta(description="Most connections to other servers of one process.")] = 500
+    connections_per_site: Annotated[Positive, Meta(description="Most connections to one receiver.")] = 10
+    mails_per_connection: Annotated[Positive, Meta(description="Mails on one connection before a new one is made.")] = (
+        100
+    )
+    routes: Annotated[
+        dict[str, str],
+        Meta(description='Fixed next hops: a domain or "*" to "host:port", a smart host or a sink. Others go by MX.'),
+    ] = {}
+    retry_first_s: Annotated[Seconds, Meta(description="Wait after the first temporary failure.")] = 120.0
+    retry_factor: Annotated[float, Meta(ge=1, description="Each further wait is this much longer.")] = 2.0
+    retry_cap_s: Annotated[Seconds, Meta(description="Longest wait between two attempts.")] = 14_400.0
+    lifetime_s: Annotated[Seconds, Meta(description="Delivery is tried this long unless the message says less.")] = (
+        float(limits.MESSAGE_LIFETIME_S)
+    )
+    tls: Annotated[
+        Literal["opportunistic", "required", "off"],
+        Meta(description="opportunistic encrypts where offered; required delivers nothing in the clear."),
+    ] = "opportunistic"
+    source_ip: Annotated[str, Meta(description="Local address connections come from. Empty: the system's choice.")] = ""
+    allow_private_mx: Annotated[
+        bool, Meta(description="Deliver to loopback and private addresses found in DNS. Only where DNS is trusted.")
+    ] = False
+    resolvers: Annotated[
+        tuple[str, ...], Meta(description='DNS servers, "ip" or "ip:port". Empty: those of /etc/resolv.conf.')
+    ] = ()
+
+
+class Processes(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many processes `posthouse up` runs of each role."""
+
+    web: Annotated[Count, Meta(description="Pages and API.")] = 1
+    submission: Annotated[Count, Meta(description="SMTP from our own senders.")] = 1
+    inbound: Annotated[Count, Meta(description="SMTP from the world.")] = 1
+    delivery: Annotated[Count, Meta(description="Mail to the world. 0: one for each core, at most 4.")] = 0
+    worker: Annotated[Count, Meta(description="Housekeeping.")] = 1
+    lab: Annotated[Count, Meta(description="The lab, when it is enabled.")] = 1
+
+
+class MetricsPort(Struct, frozen=True, forbid_unknown_fields=True):
+    """/healthz, /readyz and Prometheus /metrics of each process."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="First port; each further process has the next one. 0: none.")] = 9600
+
+
+class Lab(Struct, frozen=True, forbid_unknown_fields=True):
+    """A recipient world for trying and testing; `posthouse up --lab` enables it."""
+
+    enabled: Annotated[bool, Meta(description="Run the lab and deliver every domain without a route to it.")] = False
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    smtp_port: Annotated[Port, Meta(description="Port of the lab's MX.")] = 8604
+    web_port: Annotated[Port, Meta(description="Port of the lab's web mailbox.")] = 8605
+    broken_tls_port: Annotated[Port, Meta(description="Port of the lab's MX that offers STARTTLS and breaks it.")] = (
+        8606
+    )
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything an operator can choose, by section."""
+
+    server: Server = msgspec.field(default_factory=Server)
+    postgres: Postgres = Postgres()
+    web: Web = Web()
+    submission: Submission = Submission()
+    inbound: Inbound = Inbound()
+    mail: Mail = Mail()
+    delivery: Delivery = Delivery()
+    processes: Processes = Processes()
+    metrics: MetricsPort = MetricsPort()
+    lab: Lab = Lab()
+
+    def with_(self, section: str, **fields: Any) -> "Settings":  # noqa: ANN401 - checked below
+        """A copy with some fields of a section replaced; a value out of range raises msgspec.ValidationError."""
+        changed = {**msgspec.structs.asdict(getattr(self, section)), **fields}
+        kind = type(getattr(self, section))
+        checked = msgspec.convert(changed, kind, dec_hook=lambda wanted, value: wanted(value), builtin_types=())
+        return msgspec.structs.replace(self, **{section: checked})
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.server.data_dir
+
+    @property
+    def kek_path(self) -> Path:
+        """The file of the key-encryption key."""
+        return self.server.kek_file or self.data / "kek"
+
+    @property
+    def kek(self) -> bytes | None:
+        """The key-encryption key when the settings themselves carry it, 32 octets."""
+        return base64.b64decode(self.server.kek, validate=True) if self.server.kek else None
+
+    @property
+    def bounce_domain(self) -> str:
+        """The domain of return paths."""
+        return self.mail.bounce_domain or f"bounces.{self.server.hostname}"
+
+    @property
+    def public_url(self) -> str:
+        """How people reach the web pages; no slash at the end."""
+        return self.web.public_url.rstrip("/") or f"http://{connectable(self.web.host)}:{self.web.port}"
+
+
+def connectable(host: str) -> str:
+    """An address one can dial for a listener's address."""
+    return "127.0.0.1" if host in {"*", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound

@@ -1,0 +1,189 @@
+"""The world of the tests: a real PostgreSQL, a clock that only moves when told, and a process made of both.
+
+Each pytest process starts one server from the same binaries the product embeds, without fsync, migrates one template database,
+and gives every test that asks a clone of it.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from posthouse.runtime import data_folder, migrate, postgres, vault
+from posthouse.runtime.clock import SystemClock
+from posthouse.runtime.embedded import APP_ROLE, DATABASE, OWNER, Server
+from posthouse.runtime.ids import Ids
+from posthouse.runtime.metrics import Metrics
+from posthouse.runtime.process import Process
+from posthouse.runtime.settings import Server as ServerSettings
+from posthouse.runtime.settings import Settings
+
+_numbers = itertools.count(1)
+
+
+class ManualClock:
+    """A clock that stands still until it is told to advance."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)) -> None:
+        self._now = start
+        self._monotonic = 1000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+class TestServer:
+    """A migrated template and a way to clone it."""
+
+    __test__ = False
+
+    def __init__(self, folder: Path) -> None:
+        self._server = Server(folder, structlog.get_logger(), durable=False)
+        self._password = self._server.app_password
+        self._owner_password = data_folder.ensure_password(folder / "postgres-owner.password")
+
+    async def start(self) -> None:
+        await self._server.start()
+        await migrate.migrate(self._server.owner_dsn, app_password=self._password)
+        await self._administer(f"ALTER DATABASE {DATABASE} WITH ALLOW_CONNECTIONS false")
+
+    async def clone(self) -> str:
+        name = f"test_{next(_numbers)}"
+        await self._administer(f"CREATE DATABASE {name} TEMPLATE {DATABASE} STRATEGY file_copy")
+        return name
+
+    async def drop(self, name: str) -> None:
+        await self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    def app_dsn(self, name: str) -> str:
+        return self._server.dsn(APP_ROLE, self._password, name)
+
+    def owner_dsn(self, name: str) -> str:
+        return self._server.dsn(OWNER, self._owner_password, name)
+
+    async def _administer(self, statement: str) -> None:
+        connection = await postgres.connect(self.owner_dsn("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestServer]:
+    """The server of this pytest process."""
+    folder = Path(tempfile.mkdtemp(prefix="posthouse-test-"))
+    server = TestServer(folder)
+    asyncio.run(server.start())
+    try:
+        yield server
+    finally:
+        asyncio.run(server.stop())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def database_name(postgres_server: TestServer) -> AsyncIterator[str]:
+    """A database of the current schema that nobody else uses."""
+    name = await postgres_server.clone()
+    yield name
+    await postgres_server.drop(name)
+
+
+@pytest.fixture
+def database_dsn(postgres_server: TestServer, database_name: str) -> str:
+    """The test's database as the processes of the product see it."""
+    return postgres_server.app_dsn(database_name)
+
+
+@pytest.fixture
+def owner_dsn(postgres_server: TestServer, database_name: str) -> str:
+    """The test's database with every right."""
+    return postgres_server.owner_dsn(database_name)
+
+
+@pytest.fixture
+async def database(database_dsn: str) -> AsyncIterator[postgres.Pool]:
+    """A pool with the rights of the product's processes."""
+    async with _pool(database_dsn) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def owner(owner_dsn: str) -> AsyncIterator[postgres.Pool]:
+    """A pool on the same database with the rights of its owner."""
+    async with _pool(owner_dsn) as pool:
+        yield pool
+
+
+@contextlib.asynccontextmanager
+async def _pool(dsn: str) -> AsyncIterator[postgres.Pool]:
+    pool = await postgres.open_pool(dsn, size=10, name="test")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def ids(clock: ManualClock) -> Ids:
+    return Ids(clock)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Defaults with a data folder of the test's own that has a key-encryption key."""
+    vault.ensure_kek(tmp_path / "kek")
+    return Settings(server=ServerSettings(hostname="mail.test", data_dir=tmp_path))
+
+
+@pytest.fixture
+def make_process(
+    settings: Settings, database: postgres.Pool, database_dsn: str, owner_dsn: str
+) -> Callable[..., Process]:
+    """`make_process("delivery", delivery={"concurrency": 5})`: a process of a role on the test's database."""
+
+    def make(role: str = "test", /, **sections: dict[str, Any]) -> Process:
+        chosen = settings
+        for section, fields in sections.items():
+            chosen = chosen.with_(section, **fields)
+        clock = SystemClock()
+        ids = Ids(clock)
+        return Process(
+            role=role, index=1, worker_id=ids.new(), settings=chosen, clock=clock, ids=ids, pool=database, dsn=database_dsn,
+            log=structlog.get_logger().bind(role=role), metrics=Metrics(role), vault=vault.open_vault(chosen),
+            owner_dsn=owner_dsn,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def process(make_process: Callable[..., Process]) -> Process:
+    return make_process()
