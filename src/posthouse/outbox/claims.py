@@ -1,0 +1,200 @@
+"""Takes ready mail for a worker, settles it, and gives back what a dead worker held. One function per statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from posthouse.model.words import MailClass, Pool, State
+from posthouse.outbox.sql import SQL
+from posthouse.runtime.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent, shared by the recipients of one message."""
+
+    message_id: UUID
+    sender: str
+    mail_class: MailClass
+    smtputf8: bool
+    encoding: int  # of `stored`, see bodies
+    stored: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One recipient's mail in a worker's hands; `attempt` counts from 1."""
+
+    workspace_id: UUID
+    recipient_id: UUID
+    address: str
+    domain: str
+    priority: int
+    attempt: int
+    expires_at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one attempt as the outbox keeps it. `not_before` matters for `waiting` only."""
+
+    recipient_id: UUID
+    state: State
+    not_before: datetime
+    reason: str
+    code: int | None
+    enhanced: str | None
+    remote: str
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """One attempt whose worker died while it may have been on the wire."""
+
+    recipient_id: UUID
+    message_id: UUID
+    attempt: int
+    started_at: datetime
+
+
+async def register(
+    connection: Connection, worker_id: UUID, role: str, host: str, pid: int, now: datetime, lease_until: datetime
+) -> None:
+    """Makes a worker known; it may claim while its lease lives."""
+    await connection.execute(SQL.register_worker, worker_id, role, host, pid, now, lease_until)
+
+
+async def renew(connection: Connection, worker_id: UUID, now: datetime, lease_until: datetime) -> bool:
+    """False when the lease had already run out: the worker has lost what it held and must register under a new id."""
+    return await connection.fetchrow(SQL.renew_lease, worker_id, lease_until, now) is not None
+
+
+async def end_lease(connection: Connection, worker_id: UUID, now: datetime) -> None:
+    """Ends a lease early: on an orderly stop, or because the supervisor saw the process die."""
+    await connection.execute(SQL.end_lease, worker_id, now)
+
+
+async def live_workers(connection: Connection, role: str, now: datetime) -> set[UUID]:
+    """The workers of a role that may claim."""
+    return {row["worker_id"] for row in await connection.fetch(SQL.live_workers, role, now)}
+
+
+async def workspaces_with_mail(connection: Connection, pool: Pool) -> list[UUID]:
+    """The workspaces in which this pool has ready mail."""
+    return [row["workspace_id"] for row in await connection.fetch(SQL.workspaces_with_mail, pool)]
+
+
+async def ready_domains(
+    connection: Connection, workspace_id: UUID, pool: Pool, after: str, most: int
+) -> list[tuple[str, int]]:
+    """(domain, its highest ready priority) for at most `most` destinations after `after` in order of their names."""
+    rows = await connection.fetch(SQL.ready_domains, workspace_id, pool, after, most)
+    return [(row["domain"], row["priority"]) for row in rows]
+
+
+async def claim(
+    connection: Connection,
+    workspace_id: UUID,
+    pool: Pool,
+    domain: str,
+    most: int,
+    worker_id: UUID,
+    now: datetime,
+) -> list[Claimed]:
+    """Takes the first `most` mails for a destination, in sending order."""
+    rows = await connection.fetch(SQL.claim, workspace_id, pool, domain, most, worker_id, now)
+    if not rows:
+        return []
+    rows.sort(key=lambda row: (-row["priority"], row["recipient_id"]))
+    messages = await _messages(connection, workspace_id, {row["message_id"] for row in rows})
+    return [
+        Claimed(
+            workspace_id,
+            row["recipient_id"],
+            row["address"],
+            row["domain"],
+            row["priority"],
+            row["attempts"],
+            row["expires_at"],
+            messages[row["message_id"]],
+        )
+        for row in rows
+    ]
+
+
+async def _messages(connection: Connection, workspace_id: UUID, message_ids: set[UUID]) -> dict[UUID, Message]:
+    rows = await connection.fetch(SQL.claimed_messages, workspace_id, list(message_ids))
+    return {
+        row["message_id"]: Message(
+            row["message_id"],
+            row["sender"],
+            MailClass(row["mail_class"]),
+            row["smtputf8"],
+            row["encoding"],
+            row["content"],
+        )
+        for row in rows
+    }
+
+
+async def give_back(connection: Connection, workspace_id: UUID, recipient_ids: Sequence[UUID], worker_id: UUID) -> None:
+    """Returns mail that never met the wire, as if it had not been claimed."""
+    await connection.execute(SQL.give_back, workspace_id, recipient_ids, worker_id)
+
+
+async def settle(
+    connection: Connection, workspace_id: UUID, worker_id: UUID, settlements: Sequence[Settlement]
+) -> set[UUID]:
+    """Ends attempts. Returns the recipients whose row was still ours to settle."""
+    rows = await connection.fetch(
+        SQL.settle,
+        workspace_id,
+        worker_id,
+        [s.recipient_id for s in settlements],
+        [s.state for s in settlements],
+        [s.not_before for s in settlements],
+        [s.reason for s in settlements],
+        [s.code for s in settlements],
+        [s.enhanced for s in settlements],
+        [s.remote for s in settlements],
+        [s.settled_at for s in settlements],
+    )
+    return {row["recipient_id"] for row in rows}
+
+
+async def workspaces(connection: Connection) -> list[UUID]:
+    """Every workspace, for the rounds of the housekeeper."""
+    return [row["workspace_id"] for row in await connection.fetch(SQL.workspaces)]
+
+
+async def promote(connection: Connection, workspace_id: UUID, now: datetime, most: int) -> list[Pool]:
+    """Makes waiting mail ready whose time has come; one pool per mail moved."""
+    return [Pool(row["pool"]) for row in await connection.fetch(SQL.promote, workspace_id, now, most)]
+
+
+async def expire(connection: Connection, workspace_id: UUID, now: datetime, most: int) -> list[tuple[UUID, UUID]]:
+    """Ends mail nobody wants any more; (recipient_id, message_id) of each, for the ledger."""
+    reason = "Expired before it could be delivered."
+    rows = await connection.fetch(SQL.expire, workspace_id, now, most, reason)
+    return [(row["recipient_id"], row["message_id"]) for row in rows]
+
+
+async def orphans(connection: Connection, now: datetime) -> list[tuple[UUID, UUID]]:
+    """(workspace_id, worker_id) of claims whose worker has no living lease."""
+    return [(row["workspace_id"], row["claimed_by"]) for row in await connection.fetch(SQL.orphans, now)]
+
+
+async def recover(
+    connection: Connection, workspace_id: UUID, worker_id: UUID, now: datetime, later: datetime, most: int
+) -> list[Lost]:
+    """Gives back what a dead worker held: first attempts at once, later ones at `later`."""
+    rows = await connection.fetch(SQL.recover, workspace_id, worker_id, now, later, most)
+    return [Lost(row["recipient_id"], row["message_id"], row["attempts"], row["claimed_at"]) for row in rows]
+
+
+async def forget_workers(connection: Connection, before: datetime) -> None:
+    """Removes workers whose lease ended before `before` and that hold nothing."""
+    await connection.execute(SQL.forget_workers, before)

@@ -1,0 +1,193 @@
+"""Reads what was promised: one message, its recipients, its content, and searches over many."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from posthouse.model.words import Kind, MailClass, Route, Source, State
+from posthouse.outbox import search_terms
+from posthouse.outbox.sql import SQL
+from posthouse.runtime.ids import uuid7_floor
+from posthouse.runtime.postgres import Connection, Record
+
+_SHOWN_RECIPIENTS = 3
+# States few messages are in: found through their own partial indexes, not by walking the messages.
+_RARE = {State.WAITING, State.HELD, State.BOUNCED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One accepted message."""
+
+    message_id: UUID
+    accepted_at: datetime
+    source: Source
+    mail_class: MailClass
+    route: Route
+    route_reason: str
+    sender: str
+    subject: str
+    message_id_header: str
+    priority: int
+    tags: tuple[str, ...]
+    metadata: dict[str, str]
+    send_at: datetime | None
+    expires_at: datetime
+    octets: int
+    credential_id: UUID
+    recipient_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRow:
+    """One recipient's mail: its state and the last thing a receiver said."""
+
+    recipient_id: UUID
+    message_id: UUID
+    address: str
+    domain: str
+    kind: Kind
+    state: State
+    priority: int
+    not_before: datetime
+    expires_at: datetime
+    attempts: int
+    claimed_at: datetime | None
+    settled_at: datetime | None
+    reason: str
+    code: int | None
+    enhanced: str | None
+    remote: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of messages is narrowed by; a filter left out does not count."""
+
+    query: str = ""
+    state: State | None = None
+    domain: str = ""
+    tag: str = ""
+    source: Source | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of the list: the message, its first recipients, and how many recipients are in which state."""
+
+    message: MessageRow
+    recipients: tuple[RecipientRow, ...]
+    states: dict[State, int]
+
+
+async def find(connection: Connection, workspace_id: UUID, message_id: UUID) -> MessageRow | None:
+    """One message of this workspace."""
+    row = await connection.fetchrow(SQL.find_message, workspace_id, message_id)
+    return _message(row) if row else None
+
+
+async def recipients(connection: Connection, workspace_id: UUID, message_id: UUID) -> list[RecipientRow]:
+    """Its recipients in the order given."""
+    return [_recipient(row) for row in await connection.fetch(SQL.message_recipients, workspace_id, message_id)]
+
+
+async def recipient(connection: Connection, workspace_id: UUID, recipient_id: UUID) -> RecipientRow | None:
+    """One recipient of this workspace."""
+    row = await connection.fetchrow(SQL.find_recipient, workspace_id, recipient_id)
+    return _recipient(row) if row else None
+
+
+async def stored_body(connection: Connection, workspace_id: UUID, message_id: UUID) -> tuple[int, bytes] | None:
+    """(encoding, octets) of the MIME as accepted; None when the message is unknown or its retention has passed."""
+    row = await connection.fetchrow(SQL.find_content, workspace_id, message_id)
+    return (row["encoding"], row["content"]) if row else None
+
+
+async def search(
+    connection: Connection, workspace_id: UUID, filters: Filters, after: UUID | None, limit: int
+) -> list[Listed]:
+    """Messages newest first, below the cursor `after` (the last message_id of the page before)."""
+    candidates = await _candidates(connection, workspace_id, filters, after, limit)
+    if candidates is None:
+        rows = await _walk(connection, workspace_id, filters, after, limit)
+    else:
+        rows = await connection.fetch(SQL.messages_by_id, workspace_id, candidates)
+    return await _listed(connection, workspace_id, [m for m in map(_message, rows) if _fits(m, filters)])
+
+
+async def _candidates(
+    connection: Connection, workspace_id: UUID, filters: Filters, after: UUID | None, limit: int
+) -> list[UUID] | None:
+    """Ids through the narrowest index there is for these filters; None when the messages have to be walked."""
+    term = search_terms.read(filters.query)
+    if isinstance(term, search_terms.MessageId):
+        rows = await connection.fetch(SQL.list_by_header, workspace_id, term.text)
+    elif isinstance(term, search_terms.AddressRange):
+        rows = await connection.fetch(SQL.list_by_address, workspace_id, term.first, term.past, after, limit)
+    elif filters.state in _RARE and not filters.query:
+        rows = await connection.fetch(
+            SQL.list_by_state, workspace_id, filters.state, after, limit, filters.domain or None
+        )
+    else:
+        return None
+    return [row["message_id"] for row in rows]
+
+
+async def _walk(
+    connection: Connection, workspace_id: UUID, filters: Filters, after: UUID | None, limit: int
+) -> Sequence[Record]:
+    return await connection.fetch(
+        SQL.list_messages,
+        workspace_id,
+        after,
+        uuid7_floor(filters.since) if filters.since else None,
+        uuid7_floor(filters.until) if filters.until else None,
+        filters.source,
+        filters.tag or None,
+        search_terms.words(filters.query),
+        filters.state,
+        filters.domain or None,
+        limit,
+    )
+
+
+def _fits(message: MessageRow, filters: Filters) -> bool:
+    """The filters an index lookup has not applied."""
+    return (
+        (filters.source is None or message.source == filters.source)
+        and (not filters.tag or filters.tag in message.tags)
+        and (filters.since is None or message.accepted_at >= filters.since)
+        and (filters.until is None or message.accepted_at < filters.until)
+    )
+
+
+async def _listed(connection: Connection, workspace_id: UUID, found: Iterable[MessageRow]) -> list[Listed]:
+    messages = list(found)
+    by_message: dict[UUID, list[RecipientRow]] = {m.message_id: [] for m in messages}
+    for row in await connection.fetch(SQL.recipients_of_many, workspace_id, list(by_message)):
+        by_message[row["message_id"]].append(_recipient(row))
+    return [
+        Listed(m, tuple(rows[:_SHOWN_RECIPIENTS]), dict(Counter(r.state for r in rows)))
+        for m in messages
+        for rows in [by_message[m.message_id]]
+    ]
+
+
+def _message(row: Record) -> MessageRow:
+    values = dict(row.items())
+    values["source"] = Source(values["source"])
+    values["mail_class"] = MailClass(values["mail_class"])
+    values["route"] = Route(values["route"])
+    values["tags"] = tuple(values["tags"])
+    return MessageRow(**values)
+
+
+def _recipient(row: Record) -> RecipientRow:
+    values = dict(row.items())
+    values["kind"] = Kind(values["kind"])
+    values["state"] = State(values["state"])
+    return RecipientRow(**values)

@@ -1,0 +1,269 @@
+-- Every statement of the outbox. $1 is the workspace wherever a statement touches tenant rows; the exceptions read across
+-- workspaces and change nothing.
+
+-- name: insert_messages
+-- S0 -> promised: one row per message of a group.
+INSERT INTO messages (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject,
+                      message_id_header, priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id,
+                      recipient_count)
+SELECT workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority,
+       string_to_array(tags, E'\x1f'), metadata::jsonb, send_at, expires_at, octets, smtputf8, credential_id, recipient_count
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::smallint[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::integer[],
+            $17::boolean[], $18::uuid[], $19::smallint[])
+     AS m (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header,
+           priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id, recipient_count);
+
+-- name: insert_bodies
+INSERT INTO bodies (workspace_id, message_id, encoding, content)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bytea[]);
+
+-- name: insert_recipients
+-- S0 -> waiting (send_at in the future), ready, or suppressed (final at once).
+INSERT INTO outbox (workspace_id, recipient_id, message_id, address, domain, kind, pool, state, priority, not_before, expires_at,
+                    settled_at, reason)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
+                     $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::text[]);
+
+-- name: announce
+-- Wakes the delivery processes of the pools named in the payload; they look for themselves, so a lost notice costs one tick.
+SELECT pg_notify('outbox', $1);
+
+-- name: register_worker
+INSERT INTO workers (worker_id, role, host, pid, started_at, lease_until) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: renew_lease
+-- A lease that ran out is not renewed: what it covered may be in other hands already. No row: the worker must start anew.
+UPDATE workers SET lease_until = $2 WHERE worker_id = $1 AND lease_until > $3 RETURNING worker_id;
+
+-- name: end_lease
+UPDATE workers SET lease_until = $2 WHERE worker_id = $1;
+
+-- name: live_workers
+SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2;
+
+-- name: forget_workers
+DELETE FROM workers w WHERE lease_until < $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = w.worker_id AND state = 'claimed');
+
+-- name: workspaces_with_mail
+-- Cross-workspace read: where this pool has mail to look at.
+SELECT workspace_id FROM workspaces w
+WHERE EXISTS (SELECT FROM outbox o WHERE o.workspace_id = w.workspace_id AND o.pool = $1 AND o.state = 'ready');
+
+-- name: ready_domains
+-- The destinations of one workspace after $3 that have ready mail, by skipping through the index from domain to domain.
+WITH RECURSIVE lane AS (
+    (SELECT domain, priority FROM outbox
+     WHERE pool = $2 AND workspace_id = $1 AND state = 'ready' AND domain > $3 ORDER BY domain, priority DESC LIMIT 1)
+    UNION ALL
+    SELECT next.domain, next.priority FROM lane, LATERAL (
+        SELECT domain, priority FROM outbox
+        WHERE pool = $2 AND workspace_id = $1 AND state = 'ready' AND domain > lane.domain
+        ORDER BY domain, priority DESC LIMIT 1) next
+)
+SELECT domain, priority FROM lane LIMIT $4;
+
+-- name: claim
+-- ready -> claimed, highest priority first, then first come first served; only under a living lease.
+WITH due AS (
+    SELECT recipient_id FROM outbox
+    WHERE pool = $2 AND workspace_id = $1 AND domain = $3 AND state = 'ready'
+      AND EXISTS (SELECT FROM workers WHERE worker_id = $5 AND lease_until > $6)
+    ORDER BY priority DESC, recipient_id LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET state = 'claimed', claimed_by = $5, claimed_at = $6, attempts = attempts + 1
+FROM due WHERE o.workspace_id = $1 AND o.recipient_id = due.recipient_id
+RETURNING o.recipient_id, o.message_id, o.address, o.domain, o.priority, o.attempts, o.expires_at;
+
+-- name: claimed_messages
+-- What a worker needs to send what it has claimed; a message to many recipients is read once.
+SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, b.encoding, b.content
+FROM messages m JOIN bodies b USING (workspace_id, message_id)
+WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
+
+-- name: give_back
+-- claimed -> ready for mail that never met the wire: the attempt does not count.
+UPDATE outbox SET state = 'ready', claimed_by = NULL, claimed_at = NULL, attempts = attempts - 1
+WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]) AND state = 'claimed' AND claimed_by = $3;
+
+-- name: settle
+-- claimed -> final or waiting. A worker whose lease was lost may still say "delivered" of mail that nobody has taken since:
+-- that spares the receiver a second copy.
+UPDATE outbox o
+SET state = s.state, not_before = s.not_before, reason = s.reason, code = s.code, enhanced = s.enhanced, remote = s.remote,
+    settled_at = s.settled_at, claimed_by = NULL, claimed_at = NULL
+FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::smallint[], $8::text[], $9::text[], $10::timestamptz[])
+     AS s (recipient_id, state, not_before, reason, code, enhanced, remote, settled_at)
+WHERE o.workspace_id = $1 AND o.recipient_id = s.recipient_id
+  AND ((o.state = 'claimed' AND o.claimed_by = $2) OR (o.state IN ('ready', 'waiting') AND s.state = 'delivered'))
+RETURNING o.recipient_id;
+
+-- name: promote
+-- waiting -> ready when its time has come, unless its expiry came first.
+UPDATE outbox SET state = 'ready'
+WHERE workspace_id = $1 AND recipient_id IN (
+    SELECT recipient_id FROM outbox WHERE workspace_id = $1 AND state = 'waiting' AND not_before <= $2 AND expires_at > $2
+    ORDER BY not_before LIMIT $3 FOR UPDATE SKIP LOCKED)
+  AND state = 'waiting'
+RETURNING pool;
+
+-- name: expire
+-- waiting, ready, held -> expired: nobody wants this mail any more.
+UPDATE outbox SET state = 'expired', settled_at = $2, reason = CASE WHEN reason = '' THEN $4 ELSE $4 || ' Last: ' || reason END
+WHERE workspace_id = $1 AND recipient_id IN (
+    SELECT recipient_id FROM outbox WHERE workspace_id = $1 AND state IN ('waiting', 'ready', 'held') AND expires_at <= $2
+    ORDER BY expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+  AND state IN ('waiting', 'ready', 'held')
+RETURNING recipient_id, message_id;
+
+-- name: workspaces
+-- Cross-workspace read.
+SELECT workspace_id FROM workspaces;
+
+-- name: orphans
+-- Cross-workspace read: claims whose worker has no living lease.
+SELECT DISTINCT o.workspace_id, o.claimed_by FROM outbox o
+WHERE o.state = 'claimed' AND NOT EXISTS (SELECT FROM workers w WHERE w.worker_id = o.claimed_by AND w.lease_until > $1);
+
+-- name: recover
+-- claimed -> ready, or waiting from the second attempt on, so that mail that kills its worker cannot do so in a loop.
+WITH lost AS (
+    SELECT recipient_id, claimed_at FROM outbox
+    WHERE workspace_id = $1 AND claimed_by = $2 AND state = 'claimed'
+    LIMIT $5 FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o
+SET state = CASE WHEN attempts > 1 THEN 'waiting' ELSE 'ready' END,
+    not_before = CASE WHEN attempts > 1 THEN $4::timestamptz ELSE $3::timestamptz END,
+    reason = 'Outcome unknown: the process sending it was stopped; it may arrive twice.',
+    claimed_by = NULL, claimed_at = NULL
+FROM lost WHERE o.workspace_id = $1 AND o.recipient_id = lost.recipient_id
+RETURNING o.recipient_id, o.message_id, o.attempts, lost.claimed_at;
+
+-- name: take_keys
+-- Idempotency keys of a group, in key order so that two groups cannot wait for each other; what does not come back is taken.
+INSERT INTO idempotency_keys (workspace_id, key, fingerprint, status, response, created_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::smallint[], $5::bytea[], $6::timestamptz[])
+ON CONFLICT (workspace_id, key) DO NOTHING
+RETURNING workspace_id, key;
+
+-- name: find_key
+SELECT fingerprint, status, response FROM idempotency_keys WHERE workspace_id = $1 AND key = $2;
+
+-- name: drop_old_keys
+DELETE FROM idempotency_keys WHERE workspace_id = $1 AND created_at < $2;
+
+-- name: find_message
+SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
+       send_at, expires_at, octets, credential_id, recipient_count
+FROM messages WHERE workspace_id = $1 AND message_id = $2;
+
+-- name: find_content
+SELECT encoding, content FROM bodies WHERE workspace_id = $1 AND message_id = $2;
+
+-- name: message_recipients
+SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+       reason, code, enhanced, remote
+FROM outbox WHERE workspace_id = $1 AND message_id = $2 ORDER BY recipient_id;
+
+-- name: find_recipient
+SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+       reason, code, enhanced, remote
+FROM outbox WHERE workspace_id = $1 AND recipient_id = $2;
+
+-- name: list_messages
+-- Newest first below the cursor $2; the filters that are null do not count.
+SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
+       send_at, expires_at, octets, credential_id, recipient_count
+FROM messages m
+WHERE workspace_id = $1
+  AND ($2::uuid IS NULL OR message_id < $2)
+  AND ($3::uuid IS NULL OR message_id >= $3)
+  AND ($4::uuid IS NULL OR message_id < $4)
+  AND ($5::text IS NULL OR source = $5)
+  AND ($6::text IS NULL OR tags @> ARRAY[$6])
+  AND ($7::text IS NULL OR to_tsvector('simple', subject || ' ' || sender) @@ to_tsquery('simple', $7))
+  AND (($8::text IS NULL AND $9::text IS NULL) OR EXISTS (
+        SELECT FROM outbox o WHERE o.workspace_id = m.workspace_id AND o.message_id = m.message_id
+          AND ($8::text IS NULL OR o.state = $8) AND ($9::text IS NULL OR o.domain = $9)))
+ORDER BY message_id DESC LIMIT $10;
+
+-- name: list_by_address
+-- Messages to the addresses from $2 up to, not including, $3 in byte order (one address, or all that begin so), newest first.
+SELECT DISTINCT message_id FROM (
+    SELECT message_id FROM outbox
+    WHERE workspace_id = $1 AND address ~>=~ $2 AND address ~<~ $3 AND ($4::uuid IS NULL OR message_id < $4)
+    ORDER BY message_id DESC LIMIT $5) newest
+ORDER BY message_id DESC;
+
+-- name: list_by_state
+-- Messages with a recipient in one of the rarer states, through the small partial indexes.
+SELECT DISTINCT message_id FROM outbox
+WHERE workspace_id = $1 AND state = $2 AND ($3::uuid IS NULL OR message_id < $3) AND ($5::text IS NULL OR domain = $5)
+ORDER BY message_id DESC LIMIT $4;
+
+-- name: list_by_header
+SELECT message_id FROM messages WHERE workspace_id = $1 AND message_id_header = $2 ORDER BY message_id DESC LIMIT 100;
+
+-- name: messages_by_id
+SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
+       send_at, expires_at, octets, credential_id, recipient_count
+FROM messages WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY message_id DESC;
+
+-- name: recipients_of_many
+SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+       reason, code, enhanced, remote
+FROM outbox WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY message_id, recipient_id;
+
+-- name: shape
+-- Unsettled mail by destination and age, as Postfix's qshape; ids sort by time, so an age is a range of ids.
+SELECT domain, width_bucket(recipient_id, $2::uuid[]) AS bucket, count(*) AS mails
+FROM outbox
+WHERE workspace_id = $1 AND state IN ('waiting', 'ready', 'claimed', 'held')
+GROUP BY domain, bucket;
+
+-- name: unsettled_counts
+SELECT state, count(*) AS mails FROM outbox
+WHERE workspace_id = $1 AND state IN ('waiting', 'ready', 'claimed', 'held') GROUP BY state;
+
+-- name: select_for_operator
+-- What an operator's action will touch, at most $6 rows: by message, by recipients, or by destination.
+SELECT recipient_id, message_id, state FROM outbox
+WHERE workspace_id = $1 AND state = ANY($2::text[])
+  AND ($3::uuid IS NULL OR message_id = $3)
+  AND ($4::uuid[] IS NULL OR recipient_id = ANY($4))
+  AND ($5::text IS NULL OR domain = $5)
+ORDER BY recipient_id LIMIT $6 FOR UPDATE SKIP LOCKED;
+
+-- name: count_for_operator
+-- How much the same action would touch.
+SELECT count(*) FROM outbox
+WHERE workspace_id = $1 AND state = ANY($2::text[])
+  AND ($3::uuid IS NULL OR message_id = $3)
+  AND ($4::uuid[] IS NULL OR recipient_id = ANY($4))
+  AND ($5::text IS NULL OR domain = $5);
+
+-- name: cancel
+-- waiting, ready, held -> cancelled.
+UPDATE outbox SET state = 'cancelled', settled_at = $3, reason = $4 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
+-- name: hold
+-- waiting, ready -> held.
+UPDATE outbox SET state = 'held', reason = $3 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
+-- name: release
+-- held -> waiting; `promote` makes it ready when its own time has come.
+UPDATE outbox SET state = 'waiting', reason = '' WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
+-- name: retry_now
+-- waiting -> ready.
+UPDATE outbox SET state = 'ready', not_before = $3 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
+-- name: override_delivered
+-- delivered -> bounced: a report that came after the receiver's 250 (RFC 3464) is the better truth.
+UPDATE outbox SET state = 'bounced', settled_at = $3, reason = $4, enhanced = $5, remote = $6
+WHERE workspace_id = $1 AND recipient_id = $2 AND state = 'delivered' RETURNING message_id;
+
+-- name: add_partitions
+SELECT add_partitions($1, $2);
