@@ -1,0 +1,97 @@
+"""Counts, reports and suppressions on a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from posthouse.intake import reports
+from posthouse.ledger import counting, timeline
+from posthouse.model.mail import Accepted
+from posthouse.model.words import EventKind, MailClass, State
+from posthouse.runtime.postgres import transaction
+from posthouse.wire.dsn import RecipientReport, Report
+from tests.corridor import Corridor, MakeProcess, open_corridor
+from tests.lab_servers import sink
+
+UTC = ZoneInfo("UTC")
+
+
+@pytest.fixture
+async def corridor(make_process: MakeProcess) -> AsyncIterator[Corridor]:
+    async with open_corridor(make_process) as opened:
+        yield opened
+
+
+async def today(corridor: Corridor) -> dict[EventKind, int]:
+    now = corridor.process.clock.now()
+    async with corridor.process.pool.acquire() as connection:
+        days = await timeline.by_day(connection, corridor.submitter.workspace_id, now, 14, UTC)
+    assert len(days) == 14
+    return days[now.date()]
+
+
+async def test_counts_are_the_same_before_and_after_the_events_were_rolled_up(corridor: Corridor) -> None:
+    for n in range(3):
+        await corridor.send(f"r{n}@there.test")
+    before = await today(corridor)
+    for ahead in (0, 40, 80):  # the second finds them settled, the third finds nothing new
+        async with transaction(corridor.process.pool) as connection:
+            now = corridor.process.clock.now() + timedelta(seconds=ahead)
+            await counting.advance(connection, corridor.submitter.workspace_id, now)
+        assert await today(corridor) == before == {EventKind.ACCEPTED: 3}
+
+
+async def delivered(corridor: Corridor) -> Accepted:
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        accepted = await corridor.send("bob@there.test")
+        await corridor.settled([accepted])
+    return accepted
+
+
+def report(action: str, status: str) -> Report:
+    about = RecipientReport("bob@there.test", "bob@there.test", action, status, "smtp; 550 gone", "mx.there.test")
+    return Report("mx.there.test", "", (about,), b"", "")
+
+
+async def test_a_late_failure_overrides_a_delivery(corridor: Corridor) -> None:
+    accepted = await delivered(corridor)
+    recipient_id = accepted.recipients[0].recipient_id
+    assert await reports.apply_report(
+        corridor.process, corridor.submitter.workspace_id, recipient_id, report("failed", "5.1.1")
+    )
+    (row,) = await corridor.recipients(accepted.message_id)
+    assert row.state is State.BOUNCED
+    assert "smtp; 550 gone" in row.reason
+    again = await corridor.send("bob@there.test")
+    assert again.recipients[0].state is State.SUPPRESSED
+
+
+async def test_a_delay_report_changes_nothing_but_the_timeline(corridor: Corridor) -> None:
+    accepted = await delivered(corridor)
+    recipient_id = accepted.recipients[0].recipient_id
+    workspace_id = corridor.submitter.workspace_id
+    assert await reports.apply_report(corridor.process, workspace_id, recipient_id, report("delayed", "4.4.1"))
+    (row,) = await corridor.recipients(accepted.message_id)
+    assert row.state is State.DELIVERED
+    async with corridor.process.pool.acquire() as connection:
+        events = await timeline.events(connection, workspace_id, accepted.message_id)
+    assert events[-1].kind is EventKind.DELAYED
+
+
+async def test_a_report_about_nobody_changes_nothing(corridor: Corridor) -> None:
+    workspace_id = corridor.submitter.workspace_id
+    assert not await reports.apply_report(
+        corridor.process, workspace_id, corridor.process.ids.new(), report("failed", "5.1.1")
+    )
+
+
+async def test_a_complaint_stops_marketing_and_leaves_transactional_mail_alone(corridor: Corridor) -> None:
+    accepted = await delivered(corridor)
+    recipient_id = accepted.recipients[0].recipient_id
+    assert await reports.apply_complaint(corridor.process, corridor.submitter.workspace_id, recipient_id)
+    receipt = await corridor.send("bob@there.test")
+    assert receipt.recipients[0].state is State.READY
+    marketing = await corridor.send("bob@there.test", mail_class=MailClass.MARKETING)
+    assert marketing.recipients[0].state is State.SUPPRESSED
