@@ -1,0 +1,35 @@
+"""What the house adds to every message: an identity, a date and the name receivers report under."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Final
+from uuid import UUID
+
+from posthouse.model.words import MailClass
+from posthouse.wire.addresses import Mailbox
+
+_SENDER_ID: Final = "posthouse"  # Gmail wants 5-15 characters that stay the same over everything one platform sends
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Made once per message and never again: every attempt carries the same."""
+
+    message_id: str  # with angle brackets
+    date: datetime
+    feedback_id: str
+
+    @property
+    def date_text(self) -> str:
+        """The date as RFC 5322 3.3 writes it."""
+        return format_datetime(self.date)
+
+
+def stamp(message_id: UUID, sender: Mailbox, mail_class: MailClass, workspace_number: int, now: datetime) -> Stamp:
+    """The stamp of one message. Its Message-ID lives in the sender's own domain and carries the id's 74 random bits."""
+    return Stamp(
+        message_id=f"<{message_id}@{sender.domain}>",
+        date=now,
+        feedback_id=f"{mail_class}:{workspace_number}:{_SENDER_ID}",
+    )

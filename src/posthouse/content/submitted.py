@@ -1,0 +1,179 @@
+"""Mail that comes as finished MIME, by SMTP or in the API's `raw`: checked, relieved of what is meant for us, stamped.
+
+Nothing is parsed and printed again. Fields are taken out and put on top; what stays, stays byte for byte.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from posthouse.content.stamp import Stamp
+from posthouse.model.errors import FieldProblem
+from posthouse.model.limits import HEADER_BLOCK_OCTETS, RECEIVED_HOPS, SUBJECT_CHARS
+from posthouse.wire import headers
+from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_address
+from posthouse.wire.headers import Field
+
+OPTION_PREFIX: Final = "x-mail-"
+KNOWN_OPTIONS: Final = ("x-mail-tag", "x-mail-metadata", "x-mail-expires")
+_TAKEN_OUT: Final = frozenset({b"bcc", b"return-path"})
+_NEVER_EMPTY: Final = frozenset({b"date", b"message-id", b"feedback-id"})
+# Honoured by some mail programs at the reader's end, never by our queue: a relay must not let senders overtake each other.
+_PRIORITY_FIELDS: Final = frozenset(
+    {b"x-priority", b"priority", b"x-message-priority", b"importance", b"x-msmail-priority"}
+)
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_COMMENT_SAFE: Final = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How the message reached us, for its Received field (RFC 5321 4.4)."""
+
+    helo: str
+    peer: str  # IP address
+    host: str  # ours
+    protocol: str  # ESMTPSA and its kin, RFC 3848
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The message ready to be stored, and what its header said."""
+
+    content: bytes
+    sender: Mailbox
+    subject: str
+    message_id: str  # with angle brackets
+    options: dict[str, str]  # X-Mail-* fields by lower-case name; repeated ones joined by commas
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[Mailbox, ...]
+    smtputf8: bool  # an address in the header is not ASCII; other raw 8-bit text passes as it does everywhere
+    notes: tuple[str, ...] = ()  # fields without effect, in words
+
+
+def prepare(
+    content: bytes, stamp: Callable[[Mailbox], Stamp], trace: Trace | None
+) -> Prepared | tuple[FieldProblem, ...]:
+    """Check and stamp one submitted message with CRLF line ends; `stamp` is asked once the author is known.
+
+    Without a `trace` no Received field is written (the API's `raw`).
+    """
+    block, _ = headers.split(content)
+    found = headers.fields(block)
+    if problems := _header_problems(block, found):
+        return problems
+    author = _author(found)
+    if isinstance(author, FieldProblem):
+        return (author,)
+    header = _stamped(found, stamp(author), trace)
+    return _prepared(found, author, header, _rest(content, block))
+
+
+def with_crlf(raw: bytes) -> bytes:
+    """Any line ends as CRLF, for MIME that came inside JSON; mail from SMTP has been refused long before if it needs this."""
+    return raw if _has_only_crlf(raw) else _LINE_END.sub(b"\r\n", raw)
+
+
+def _has_only_crlf(raw: bytes) -> bool:
+    pairs = raw.count(b"\r\n")
+    return raw.count(b"\n") == pairs == raw.count(b"\r")
+
+
+def _header_problems(block: bytes, found: Sequence[Field]) -> tuple[FieldProblem, ...]:
+    if len(block) > HEADER_BLOCK_OCTETS:
+        return (FieldProblem("header", "header_too_large", f"The header is larger than {HEADER_BLOCK_OCTETS} octets."),)
+    if not headers.is_well_formed(block):
+        return (
+            FieldProblem(
+                "header", "malformed_header", "A line of the header belongs to no field (RFC 5322 section 2.2)."
+            ),
+        )
+    if headers.count(found, "Received") > RECEIVED_HOPS:
+        return (FieldProblem("Received", "mail_loop", f"The message has passed more than {RECEIVED_HOPS} servers."),)
+    return ()
+
+
+def _author(found: Sequence[Field]) -> Mailbox | FieldProblem:
+    authors = headers.authors(found)
+    if not authors:
+        return FieldProblem("From", "missing_from", "The message has no From address.")
+    if len(authors) > 1 or headers.count(found, "From") > 1:
+        return FieldProblem("From", "several_from", "The message has more than one From address.")
+    checked = parse_address(authors[0].address)
+    if isinstance(checked, AddressProblem):
+        return checked.at("From")
+    return Mailbox(checked.address, authors[0].name)
+
+
+def _stamped(found: Sequence[Field], stamp: Stamp, trace: Trace | None) -> bytes:
+    """The header as it will be sent."""
+    kept = [field for field in found if not _is_for_us(field.name) and (field.value or field.name not in _NEVER_EMPTY)]
+    return b"".join([_received(trace, stamp), *_missing(kept, stamp), *(field.raw for field in kept)])
+
+
+def _prepared(found: Sequence[Field], author: Mailbox, header: bytes, rest: bytes) -> Prepared:
+    to, cc = headers.mailboxes(found, "To"), headers.mailboxes(found, "Cc")
+    return Prepared(
+        content=header + rest,
+        sender=author,
+        subject=headers.decode(headers.first(found, "Subject") or b"")[:SUBJECT_CHARS],
+        message_id=headers.decode(headers.first(header, "Message-ID") or b"")[:SUBJECT_CHARS],
+        options=_options(found),
+        to=to,
+        cc=cc,
+        bcc=headers.mailboxes(found, "Bcc"),
+        smtputf8=not all(is_ascii(mailbox.address) for mailbox in (author, *to, *cc)),
+        notes=_notes(found),
+    )
+
+
+def _is_for_us(name: bytes) -> bool:
+    return name in _TAKEN_OUT or name.startswith(OPTION_PREFIX.encode())
+
+
+def _rest(content: bytes, block: bytes) -> bytes:
+    # A message that ends with its header still needs the blank line once fields are put in.
+    return content[len(block) :] or b"\r\n"
+
+
+def _received(trace: Trace | None, stamp: Stamp) -> bytes:
+    if trace is None:
+        return b""
+    helo = _COMMENT_SAFE.sub("?", trace.helo)[:255] or "unknown"
+    peer = f"[IPv6:{trace.peer}]" if ":" in trace.peer else f"[{trace.peer}]"
+    lines = (
+        f"Received: from {helo} ({peer})",
+        f"by {trace.host} with {trace.protocol} id {trace.queue_id};",
+        stamp.date_text,
+    )
+    return ("\r\n ".join(lines) + "\r\n").encode("ascii", "replace")
+
+
+def _missing(kept: Sequence[Field], stamp: Stamp) -> list[bytes]:
+    present = {field.name for field in kept}
+    own = (("Feedback-ID", stamp.feedback_id), ("Date", stamp.date_text), ("Message-ID", stamp.message_id))
+    return [f"{name}: {value}\r\n".encode() for name, value in own if name.lower().encode() not in present]
+
+
+def _options(found: Sequence[Field]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for field in found:
+        name = field.name.decode("ascii", "replace")
+        if name.startswith(OPTION_PREFIX):
+            value = headers.decode(field.value)
+            options[name] = f"{options[name]},{value}" if name in options else value
+    return options
+
+
+def _notes(found: Sequence[Field]) -> tuple[str, ...]:
+    notes = []
+    for name in dict.fromkeys(field.name for field in found):
+        shown = name.decode("ascii", "replace").title()
+        if name in _PRIORITY_FIELDS:
+            notes.append(f"{shown} has no effect on the order of sending.")
+        elif name.startswith(OPTION_PREFIX.encode()) and name.decode("ascii", "replace") not in KNOWN_OPTIONS:
+            notes.append(f"{shown} is not available yet and was removed.")
+    return tuple(notes)

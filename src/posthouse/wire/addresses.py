@@ -1,0 +1,109 @@
+"""One mail address as a person or a program types it into a field: `a@b` or `Name <a@b>`.
+
+The domain becomes a lower-case A-label because that is what DNS, SMTP and alignment compare; the local part is kept as given
+because only its own host may interpret it (RFC 5321 2.4). Lists as found in message headers are read by `address_list`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+
+from posthouse.model.errors import FieldProblem
+from posthouse.model.limits import ADDRESS_OCTETS, LOCAL_PART_OCTETS
+
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"(?![xX][nN]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# Nearly every address: plain ASCII, a last label that starts with a letter. Anything else takes the slow road.
+_PLAIN: Final = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)*(?=[A-Za-z]){_LABEL})")
+_NAMED: Final = re.compile(r"\s*(.*?)\s*<\s*([^<>]+?)\s*>\s*", re.DOTALL)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address with the name shown beside it (RFC 5322 3.4)."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The part after the last @."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressProblem:
+    """Why a text is no usable address; `at` turns it into the problem of a field."""
+
+    code: str
+    detail: str
+
+    def at(self, pointer: str) -> FieldProblem:
+        """The same problem with the place it was found at."""
+        return FieldProblem(pointer, self.code, self.detail)
+
+
+def parse_address(text: str) -> Mailbox | AddressProblem:
+    """Read `a@b` or `Name <a@b>`."""
+    if (plain := _PLAIN.fullmatch(text)) and _fits(plain[1], text):
+        return Mailbox(f"{plain[1]}@{plain[2].lower()}")
+    if _CONTROL.search(text):
+        return _invalid("It contains a control character.")
+    if named := _NAMED.fullmatch(text):
+        found = _parse_bare(named[2])
+        return Mailbox(found.address, _unquoted(named[1])) if isinstance(found, Mailbox) else found
+    return _parse_bare(text.strip())
+
+
+def is_ascii(address: str) -> bool:
+    """Whether the address can be sent without SMTPUTF8 (RFC 6531 3.2)."""
+    return address.isascii()
+
+
+def to_a_label(domain: str) -> str | None:
+    """The domain as lower-case A-labels (RFC 5890), or None when it is no domain name."""
+    try:
+        return domain.lower() if _is_plain_domain(domain) else idna.encode(domain, uts46=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        return None
+
+
+def _is_plain_domain(domain: str) -> bool:
+    # Underscores are no host name but do occur in names that are only looked up, so idna decides about everything else.
+    return len(domain) < ADDRESS_OCTETS and re.fullmatch(rf"(?:{_LABEL}\.)*{_LABEL}", domain) is not None
+
+
+def _parse_bare(text: str) -> Mailbox | AddressProblem:
+    try:
+        checked = validate_email(
+            text, check_deliverability=False, allow_smtputf8=True, globally_deliverable=False, allow_quoted_local=False
+        )
+    except EmailNotValidError as error:
+        return _invalid(str(error))
+    except (ValueError, IndexError) as error:  # idna lets some of its own errors through
+        return _invalid(str(error))
+    if checked.ascii_domain.rpartition(".")[2].isdigit():
+        return _invalid("An IP address is no domain name.")
+    local = text.rpartition("@")[0]
+    address = f"{local}@{checked.ascii_domain.lower()}"
+    return Mailbox(address) if _fits(local, address) else _invalid("It is too long.")
+
+
+def _fits(local: str, address: str) -> bool:
+    if address.isascii():
+        return len(local) <= LOCAL_PART_OCTETS and len(address) <= ADDRESS_OCTETS
+    return len(local.encode()) <= LOCAL_PART_OCTETS and len(address.encode()) <= ADDRESS_OCTETS
+
+
+def _unquoted(name: str) -> str:
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", name[1:-1])
+    return name
+
+
+def _invalid(why: str) -> AddressProblem:
+    return AddressProblem("invalid_address", f"This is not a usable mail address. {why}")

@@ -1,0 +1,119 @@
+"""Delivery status notifications: read from anybody (RFC 3464, 6533), written for the lab.
+
+Reading forgives what is seen in the wild: a status part in base64, angle brackets around addresses, missing and repeated
+fields, groups in the wrong order. Whatever cannot be read is left out; nothing raises.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from posthouse.model.limits import REPORTED_RECIPIENTS
+from posthouse.wire import headers, reports
+
+_STATUS_TYPES: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_STATUS: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_ACTIONS: Final = re.compile(r"failed|delayed|delivered|relayed|expanded", re.IGNORECASE)
+# RFC 3834 2; the X- ones are what Exchange, Google Groups and old vacation programs write instead.
+_AUTO_FIELDS: Final = ("X-Autoreply", "X-Autorespond", "X-Auto-Response-From")
+_AUTO_PRECEDENCE: Final = frozenset({"auto_reply", "auto-reply", "junk", "bulk"})
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientReport:
+    """What happened to one recipient (RFC 3464 2.3). Fields that were not given are empty."""
+
+    original_recipient: str
+    final_recipient: str
+    action: str  # failed, delayed, delivered, relayed or expanded
+    status: str  # enhanced status code, "5.1.1"
+    diagnostic: str = ""  # the receiver's own words, without their type
+    remote_mta: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole notification."""
+
+    reporting_mta: str
+    envelope_id: str
+    recipients: tuple[RecipientReport, ...]
+    original_header: bytes = b""
+    original_message_id: str = ""  # with angle brackets
+
+
+def parse(content: bytes) -> Report | None:
+    """The notification in a message, None when it holds no status part with a recipient. Never raises."""
+    found = reports.read(content, _STATUS_TYPES)
+    if found is None:
+        return None
+    groups = reports.groups(found.status)
+    about = [group for group in groups if "final-recipient" in group or "original-recipient" in group]
+    if not about:
+        return None
+    whole: dict[str, str] = {}
+    for group in groups:
+        whole = {**group, **whole}
+    return Report(
+        reporting_mta=reports.without_type(whole.get("reporting-mta", "")),
+        envelope_id=whole.get("original-envelope-id", ""),
+        recipients=tuple(_recipient(group) for group in about[:REPORTED_RECIPIENTS]),
+        original_header=found.original_header,
+        original_message_id=reports.message_id_of(found.original_header),
+    )
+
+
+def is_auto_reply(header_block: bytes) -> bool:
+    """Whether a program answered by itself: an absence note is no bounce, and must not be answered (RFC 3834)."""
+    submitted = headers.first(header_block, "Auto-Submitted")
+    if submitted is not None and headers.decode(submitted).partition(";")[0].strip().lower() not in {"", "no"}:
+        return True
+    if any(headers.first(header_block, name) for name in _AUTO_FIELDS):
+        return True
+    precedence = headers.decode(headers.first(header_block, "Precedence") or b"").strip().lower()
+    return precedence in _AUTO_PRECEDENCE
+
+
+def write(report: Report, sender: str, to: str, now: datetime, entropy: bytes) -> bytes:
+    """The notification as a message with CRLF line ends, from `sender` to the return path `to`. `entropy` is 16 octets."""
+    about = ", ".join(recipient.final_recipient for recipient in report.recipients)
+    letter = reports.Letter(
+        sender=sender,
+        to=to,
+        subject="Delivery status notification",
+        text=f"This is the mail system at {report.reporting_mta}.\nThere is news about your message to {about}.\n",
+        now=now,
+    )
+    groups = [_message_fields(report), *map(_recipient_fields, report.recipients)]
+    return reports.write(letter, "delivery-status", b"\r\n".join(groups), report.original_header, entropy)
+
+
+def _recipient(group: dict[str, str]) -> RecipientReport:
+    action = _ACTIONS.search(group.get("action", ""))
+    status = _STATUS.search(group.get("status", ""))
+    return RecipientReport(
+        original_recipient=reports.without_type(group.get("original-recipient", "")),
+        final_recipient=reports.without_type(group.get("final-recipient", "")),
+        action=action[0].lower() if action else "",
+        status=status[1] if status else "",
+        diagnostic=reports.without_type(group.get("diagnostic-code", "")),
+        remote_mta=reports.without_type(group.get("remote-mta", "")),
+    )
+
+
+def _message_fields(report: Report) -> bytes:
+    return reports.typed_fields(
+        [("Reporting-MTA", f"dns; {report.reporting_mta}"), ("Original-Envelope-Id", report.envelope_id)]
+    )
+
+
+def _recipient_fields(recipient: RecipientReport) -> bytes:
+    return reports.typed_fields([
+        ("Original-Recipient", f"rfc822; {recipient.original_recipient}"),
+        ("Final-Recipient", f"rfc822; {recipient.final_recipient}"),
+        ("Action", recipient.action),
+        ("Status", recipient.status),
+        ("Remote-MTA", f"dns; {recipient.remote_mta}"),
+        ("Diagnostic-Code", f"smtp; {recipient.diagnostic}"),
+    ])  # fmt: skip
