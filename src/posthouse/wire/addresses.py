@@ -78,19 +78,29 @@ def _is_plain_domain(domain: str) -> bool:
 
 
 def _parse_bare(text: str) -> Mailbox | AddressProblem:
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return _invalid("It has no @.")
+    a_label = to_a_label(domain)
+    if a_label is None or a_label.endswith("."):  # RFC 5321 4.1.2: an address names the domain without the root
+        return _invalid("The part after the @ is no domain name.")
+    if a_label.rpartition(".")[2].isdigit():
+        return _invalid("An IP address is no domain name.")
+    if problem := _local_part_problem(local):
+        return _invalid(problem)
+    address = f"{local}@{a_label}"
+    return Mailbox(address) if _fits(local, address) else _invalid("It is too long.")
+
+
+def _local_part_problem(local: str) -> str:
+    # The library is asked about the local part alone: it refuses names such as intranet.local, which a private network may well use.
     try:
-        checked = validate_email(
-            text, check_deliverability=False, allow_smtputf8=True, globally_deliverable=False, allow_quoted_local=False
+        validate_email(
+            f"{local}@example.com", check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False
         )
     except EmailNotValidError as error:
-        return _invalid(str(error))
-    except (ValueError, IndexError) as error:  # idna lets some of its own errors through
-        return _invalid(str(error))
-    if checked.ascii_domain.rpartition(".")[2].isdigit():
-        return _invalid("An IP address is no domain name.")
-    local = text.rpartition("@")[0]
-    address = f"{local}@{checked.ascii_domain.lower()}"
-    return Mailbox(address) if _fits(local, address) else _invalid("It is too long.")
+        return str(error)
+    return ""
 
 
 def _fits(local: str, address: str) -> bool:
