@@ -1,0 +1,31 @@
+"""Who may send, and as whom: workspaces, people, credentials, sending domains and their keys, and the audit log.
+
+The room owns `workspaces`, `users`, `memberships`, `sessions`, `sign_in_links`, `data_keys`, `credentials`, `credential_use`,
+`sending_domains`, `dkim_keys` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
+
+Asking. The doors and the delivery ask `directory.Directory`, one per process: `by_api_key`, `by_smtp_login` and `by_network` turn
+what a client showed into a `Submitter`, `may_send_as` says whether that submitter may put a domain into From, `signing_keys` gives
+the loaded DKIM keys of the domain, `workspace` and `data_key` the rest of what a mail needs. Its answers are a few seconds old at
+most (`recent`), unknown secrets included, and every change announces itself (NOTIFY accounts), so a revoked key stops working
+at once. When a credential was last used is noted at most once a minute (`last_use`).
+
+Changing. `changes.making` opens a `Change`: one transaction, one workspace, one author. Every function that changes something
+takes it as its first argument and ends with `Change.record`, which appends to the hash-chained `audit` log and announces; so
+nothing is changed without an entry, and no entry tells of a change that did not happen. The nouns are `workspaces`, `users`,
+`credentials` (their rules are pure, in `terms`) and `domains`. A refusal is a tuple of FieldProblems, never an exception.
+
+Secrets. Keys and passwords of machines are 160 random bits made by `tokens`, shown once, kept as SHA-256: there is nothing to
+stretch. Passwords of people are argon2id (`passwords`), cookies and sign-in links 256 random bits kept as SHA-256. Private
+DKIM keys are sealed under the workspace's data key (`data_keys`), which is wrapped by the key-encryption key outside this database.
+
+A domain. `domains.add` makes an RSA and an Ed25519 key; `dns_records.records_for` lists what to publish; `domains.verify` asks the
+DNS and `dns_records.judge` compares. Ownership and one DKIM key seen make it verified; only then may it be sent from, and it
+is signed only with keys that were seen. Two workspaces may both add a name: each needs its own token published.
+
+A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a
+session; `sign_in.person` says on each request who that is.
+
+A first start. `bootstrap.ensure` makes the first workspace, its admin and, in the lab only, credentials that may send from any domain.
+
+It never sends anything, never keeps a secret in the clear, never logs one, and never lets one workspace see or touch another's.
+"""

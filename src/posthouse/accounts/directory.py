@@ -1,0 +1,168 @@
+"""Who is this, and as whom may they send: what the doors and the delivery ask, answered from memory nearly always."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Self
+from uuid import UUID
+
+from posthouse.accounts import data_keys, workspaces
+from posthouse.accounts.dkim_store import KeyStore
+from posthouse.accounts.grants import Claim, Grant, claim_of_key, claim_of_login, grant_of, nearest, proves
+from posthouse.accounts.last_use import LastUse
+from posthouse.accounts.networks import address_of
+from posthouse.accounts.recent import Recent
+from posthouse.accounts.sign_in import SignedIn
+from posthouse.accounts.workspaces import Workspace
+from posthouse.model.mail import Submitter
+from posthouse.model.words import Role, Scope
+from posthouse.runtime import queries
+from posthouse.runtime.clock import Clock
+from posthouse.runtime.postgres import Executor
+from posthouse.runtime.process import Process
+from posthouse.runtime.vault import Vault, WrappedKey
+from posthouse.wire.dkim_keys import SigningKey
+
+SQL = queries.load(__package__)
+
+_SCOPES = {
+    Role.READER: frozenset({Scope.READ}),
+    Role.SENDER: frozenset({Scope.READ, Scope.SEND}),
+    Role.ADMIN: frozenset({Scope.READ, Scope.SEND, Scope.MANAGE}),
+}
+
+
+class Directory:
+    """One per process. Answers are at most DIRECTORY_TTL_S old, and of this moment once the NOTIFY of a change arrived.
+
+    Every method may raise DATABASE_GONE when the answer is not in memory.
+    """
+
+    def __init__(self, pool: Executor, clock: Clock, vault: Vault) -> None:
+        self._pool = pool
+        self._uses = LastUse(pool, clock)
+        self._store = KeyStore(pool, vault, self.data_key)
+        self._grants = Recent(clock, self._load_grant)
+        self._open_networks = Recent(clock, self._load_open_networks)
+        self._verified = Recent(clock, self._load_verified)
+        self._signing = Recent(clock, self._load_signing_keys)
+        self._workspaces = Recent(clock, self._load_workspace)
+        self._numbers = Recent(clock, self._load_number)
+        self._data_keys = Recent(clock, self._load_data_key)
+        self._remembered: tuple[Recent[Any, Any], ...] = (
+            *(self._grants, self._open_networks, self._verified, self._signing),
+            *(self._workspaces, self._numbers, self._data_keys),
+        )
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, process: Process) -> AsyncIterator[Self]:
+        """A directory that hears of changes while the block runs."""
+        directory = cls(process.pool, process.clock, process.vault)
+        async with process.listener("accounts", lambda _: directory.forget()):
+            try:
+                yield directory
+            finally:
+                await directory.close()
+
+    def forget(self) -> None:
+        """Look everything up again; loaded private keys stay, as they are known by their content."""
+        for answers in self._remembered:
+            answers.forget()
+
+    async def close(self) -> None:
+        """Write down the last uses noted so far."""
+        await self._uses.close()
+
+    async def by_api_key(self, key: str, remote_ip: str) -> Submitter | None:
+        """Whose key this is; None when it is unknown, revoked, or used from a network it is not for."""
+        return await self._by_claim(claim_of_key(key), remote_ip)
+
+    async def by_smtp_login(self, username: str, password: str, remote_ip: str) -> Submitter | None:
+        """Whose login this is; None as for keys."""
+        return await self._by_claim(claim_of_login(username, password), remote_ip)
+
+    async def by_network(self, remote_ip: str) -> Submitter | None:
+        """Who submits from this address without AUTH; the most specific network decides."""
+        grants = await self._open_networks.get(None)
+        address = address_of(remote_ip)
+        return self._admitted(nearest(grants, address) if grants and address else None, remote_ip)
+
+    async def for_person(self, person: SignedIn) -> Submitter:
+        """A person who writes a mail on a page; what they may do follows from their role."""
+        workspace = person.workspace
+        return Submitter(
+            workspace_id=workspace.workspace_id,
+            workspace_number=workspace.number,
+            credential_id=person.user.user_id,
+            credential_kind="user",
+            name=person.user.name or person.user.email,
+            scopes=_SCOPES[person.role],
+            any_domain=workspace.any_domain,
+            priority_allowed=workspace.priority_enabled,
+            default_priority=workspace.default_priority,
+        )
+
+    async def may_send_as(self, submitter: Submitter, domain: str) -> bool:
+        """Whether this domain (lower-case A-label) may stand in From: verified, and not excluded by the credential."""
+        if submitter.any_domain:
+            return True
+        if submitter.domains and domain not in submitter.domains:
+            return False
+        return await self._verified.get((submitter.workspace_id, domain)) is not None
+
+    async def signing_keys(self, workspace_id: UUID, domain: str) -> tuple[SigningKey, ...]:
+        """The keys to sign mail from this domain with; in the lab those of the lab for domains that have none; else ()."""
+        return await self._signing.get((workspace_id, domain)) or ()
+
+    async def workspace(self, workspace_id: UUID) -> Workspace:
+        """The workspace. Raises LookupError when there is none, which is a mistake of ours."""
+        if (workspace := await self._workspaces.get(workspace_id)) is None:
+            raise LookupError(f"there is no workspace {workspace_id}")
+        return workspace
+
+    async def workspace_by_number(self, number: int) -> Workspace | None:
+        """The workspace a signed return path names."""
+        return await self._numbers.get(number)
+
+    async def data_key(self, workspace_id: UUID, key_id: UUID | None = None) -> WrappedKey:
+        """The key `key_id`, to open with; without it the current one, to seal with. Raises LookupError when it is gone."""
+        if (key := await self._data_keys.get((workspace_id, key_id))) is None:
+            raise LookupError(f"workspace {workspace_id} has no data key {key_id or ''}")
+        return key
+
+    async def _by_claim(self, claim: Claim | None, remote_ip: str) -> Submitter | None:
+        return self._admitted(await self._grants.get(claim) if claim else None, remote_ip)
+
+    def _admitted(self, grant: Grant | None, remote_ip: str) -> Submitter | None:
+        if grant is None or not grant.admits(remote_ip):
+            return None
+        self._uses.note(grant.submitter.workspace_id, grant.submitter.credential_id)
+        return grant.submitter
+
+    async def _load_grant(self, claim: Claim) -> Grant | None:
+        row = await self._pool.fetchrow(SQL.grant_by_secret, claim.workspace_number, claim.kind, claim.secret_hash)
+        return grant_of(row) if row and proves(claim, row) else None
+
+    async def _load_open_networks(self, _: None) -> tuple[Grant, ...]:
+        return tuple(grant_of(row) for row in await self._pool.fetch(SQL.grants_by_network))
+
+    async def _load_verified(self, place: tuple[UUID, str]) -> bool | None:
+        return await self._pool.fetchval(SQL.is_verified, *place) or None
+
+    async def _load_signing_keys(self, place: tuple[UUID, str]) -> tuple[SigningKey, ...] | None:
+        if (keys := await self._store.of_domain(*place)) is not None:
+            return keys
+        workspace = await self.workspace(place[0])
+        return await self._store.of_lab(*place) if workspace.any_domain else None
+
+    async def _load_workspace(self, workspace_id: UUID) -> Workspace | None:
+        return await workspaces.find(self._pool, workspace_id)
+
+    async def _load_number(self, number: int) -> Workspace | None:
+        return await workspaces.by_number(self._pool, number)
+
+    async def _load_data_key(self, place: tuple[UUID, UUID | None]) -> WrappedKey | None:
+        workspace_id, key_id = place
+        if key_id is None:
+            return await data_keys.current(self._pool, workspace_id)
+        return await data_keys.find(self._pool, workspace_id, key_id)

@@ -1,0 +1,44 @@
+"""IP networks as people write them, and the question whether an address is in one."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, TypeAlias
+
+from posthouse.model import limits
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_REMEMBERED: Final = 4_096
+
+
+@lru_cache(_REMEMBERED)
+def address_of(text: str) -> Address | None:
+    """The address, IPv4 mapped into IPv6 as plain IPv4 (a dual-stack socket reports it so); None for anything else."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def network_of(text: str) -> Network | None:
+    """A CIDR block or a single address; None when it is neither, or has bits set to the right of its mask."""
+    try:
+        return ip_network(text.strip())
+    except ValueError:
+        return None
+
+
+def longest_prefix(networks: Iterable[Network], address: Address) -> int | None:
+    """The prefix length of the most specific network that has the address; None when it is in none."""
+    return max((network.prefixlen for network in networks if address in network), default=None)
+
+
+def is_narrow(network: Network) -> bool:
+    """Whether submission without AUTH may be allowed from here: private, or small enough to be one owner's."""
+    least = limits.OPEN_NETWORK_PREFIX_V4 if network.version == 4 else limits.OPEN_NETWORK_PREFIX_V6
+    return network.prefixlen >= least or (network.is_private and network.prefixlen > 0)

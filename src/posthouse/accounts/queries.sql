@@ -1,0 +1,243 @@
+-- Every statement of accounts. $1 is the workspace wherever a statement touches tenant rows. The exceptions: people belong to no
+-- workspace, and what a client shows before it is known (a key, a cookie, its network) names none.
+
+-- name: workspace
+SELECT w.*, EXISTS (SELECT FROM credentials c WHERE c.workspace_id = w.workspace_id AND c.any_domain AND c.revoked_at IS NULL) AS any_domain
+FROM workspaces w WHERE w.workspace_id = $1;
+
+-- name: workspace_by_number
+SELECT w.*, EXISTS (SELECT FROM credentials c WHERE c.workspace_id = w.workspace_id AND c.any_domain AND c.revoked_at IS NULL) AS any_domain
+FROM workspaces w WHERE w.number = $1;
+
+-- name: workspaces
+SELECT w.*, EXISTS (SELECT FROM credentials c WHERE c.workspace_id = w.workspace_id AND c.any_domain AND c.revoked_at IS NULL) AS any_domain
+FROM workspaces w ORDER BY w.number;
+
+-- name: workspaces_of_user
+SELECT w.*, EXISTS (SELECT FROM credentials c WHERE c.workspace_id = w.workspace_id AND c.any_domain AND c.revoked_at IS NULL) AS any_domain,
+       m.role
+FROM memberships m JOIN workspaces w USING (workspace_id) WHERE m.user_id = $1 ORDER BY w.number;
+
+-- name: workspace_number
+SELECT number FROM workspaces WHERE workspace_id = $1;
+
+-- name: insert_workspace
+INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3);
+
+-- name: update_workspace
+UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6
+WHERE workspace_id = $1;
+
+-- name: members
+SELECT u.user_id, u.email, u.name, u.locale, u.created_at, u.disabled_at, u.password_hash IS NOT NULL AS has_password, m.role
+FROM memberships m JOIN users u USING (user_id) WHERE m.workspace_id = $1 ORDER BY u.email;
+
+-- name: member
+SELECT u.user_id, u.email, u.name, u.locale, u.created_at, u.disabled_at, u.password_hash IS NOT NULL AS has_password, m.role
+FROM memberships m JOIN users u USING (user_id) WHERE m.workspace_id = $1 AND u.user_id = $2;
+
+-- name: member_by_email
+SELECT u.user_id, u.email, u.name, u.locale, u.created_at, u.disabled_at, u.password_hash IS NOT NULL AS has_password, m.role
+FROM memberships m JOIN users u USING (user_id) WHERE m.workspace_id = $1 AND u.email = $2;
+
+-- name: belongs_elsewhere
+-- Whether a person is also a member of another workspace, whose admins then have a say too.
+SELECT EXISTS (SELECT FROM memberships WHERE user_id = $2 AND workspace_id <> $1);
+
+-- name: keep_user
+-- The person with this address: a new row, or the one other workspaces know already.
+INSERT INTO users (user_id, email, name, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING user_id;
+
+-- name: insert_member
+INSERT INTO memberships (workspace_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (workspace_id, user_id) DO NOTHING RETURNING user_id;
+
+-- name: set_disabled
+UPDATE users SET disabled_at = $2 WHERE user_id = $1;
+
+-- name: set_password
+UPDATE users SET password_hash = $2 WHERE user_id = $1;
+
+-- name: set_locale
+UPDATE users SET locale = $2 WHERE user_id = $1;
+
+-- name: password_of
+-- Who signs in with a password; a disabled person cannot.
+SELECT user_id, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL;
+
+-- name: insert_link
+INSERT INTO sign_in_links (token_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
+
+-- name: use_link
+-- unused -> used: of two who redeem the same link at once, the second finds it used.
+UPDATE sign_in_links l SET used_at = $2 FROM users u
+WHERE l.token_hash = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND u.user_id = l.user_id AND u.disabled_at IS NULL
+RETURNING l.user_id;
+
+-- name: forget_links
+DELETE FROM sign_in_links WHERE user_id = $1 AND (expires_at <= $2 OR used_at IS NOT NULL);
+
+-- name: end_links
+DELETE FROM sign_in_links WHERE user_id = $1;
+
+-- name: insert_session
+INSERT INTO sessions (session_hash, user_id, workspace_id, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5);
+
+-- name: session
+-- Who a cookie belongs to, as long as the session lives and the person is still a member and not disabled.
+SELECT s.session_hash, s.seen_at, s.expires_at, s.workspace_id, m.role,
+       u.user_id, u.email, u.name, u.locale, u.created_at, u.disabled_at, u.password_hash IS NOT NULL AS has_password
+FROM sessions s JOIN users u USING (user_id) JOIN memberships m ON m.workspace_id = s.workspace_id AND m.user_id = s.user_id
+WHERE s.session_hash = $1 AND s.expires_at > $2 AND u.disabled_at IS NULL;
+
+-- name: slide_session
+UPDATE sessions SET seen_at = $2, expires_at = $3 WHERE session_hash = $1;
+
+-- name: switch_session
+UPDATE sessions s SET workspace_id = $2 FROM memberships m
+WHERE s.session_hash = $1 AND s.expires_at > $3 AND m.user_id = s.user_id AND m.workspace_id = $2 RETURNING s.user_id;
+
+-- name: end_session
+DELETE FROM sessions WHERE session_hash = $1;
+
+-- name: end_sessions
+-- Every session of a person but one (none is spared when it is null).
+DELETE FROM sessions WHERE user_id = $1 AND session_hash IS DISTINCT FROM $2;
+
+-- name: forget_sessions
+DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2;
+
+-- name: insert_data_key
+INSERT INTO data_keys (workspace_id, key_id, wrapped_key, kek_id, created_at) VALUES ($1, $2, $3, $4, $5);
+
+-- name: current_data_key
+SELECT key_id, kek_id, wrapped_key FROM data_keys WHERE workspace_id = $1 ORDER BY created_at DESC, key_id DESC LIMIT 1;
+
+-- name: data_key
+SELECT key_id, kek_id, wrapped_key FROM data_keys WHERE workspace_id = $1 AND key_id = $2;
+
+-- name: data_keys
+SELECT key_id, kek_id, wrapped_key FROM data_keys WHERE workspace_id = $1;
+
+-- name: rewrap_data_key
+UPDATE data_keys SET wrapped_key = $3, kek_id = $4 WHERE workspace_id = $1 AND key_id = $2;
+
+-- name: grant_by_secret
+-- A live credential by what its owner showed. The caller still compares hash, user name and network.
+SELECT c.workspace_id, w.number, c.credential_id, c.kind, c.name, c.hint, c.secret_hash, c.scopes, c.domains, c.networks,
+       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority
+FROM workspaces w JOIN credentials c USING (workspace_id)
+WHERE w.number = $1 AND c.kind = $2 AND c.secret_hash = $3 AND c.revoked_at IS NULL AND NOT c.without_auth;
+
+-- name: grants_by_network
+-- Cross-workspace read: every live credential that stands for a network, oldest first.
+SELECT c.workspace_id, w.number, c.credential_id, c.kind, c.name, c.hint, c.secret_hash, c.scopes, c.domains, c.networks,
+       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority
+FROM workspaces w JOIN credentials c USING (workspace_id)
+WHERE c.without_auth AND c.revoked_at IS NULL ORDER BY c.credential_id;
+
+-- name: network_taken
+-- Whether another workspace already submits without AUTH from one of these networks: whose mail would it be?
+SELECT EXISTS (SELECT FROM credentials c, unnest(c.networks) AS theirs, unnest($2::cidr[]) AS ours
+               WHERE c.workspace_id <> $1 AND c.without_auth AND c.revoked_at IS NULL AND theirs && ours);
+
+-- name: credentials
+SELECT c.*, u.used_at FROM credentials c LEFT JOIN credential_use u USING (workspace_id, credential_id)
+WHERE c.workspace_id = $1 AND ($2::text IS NULL OR c.kind = $2) ORDER BY c.credential_id DESC;
+
+-- name: credential
+SELECT c.*, u.used_at FROM credentials c LEFT JOIN credential_use u USING (workspace_id, credential_id)
+WHERE c.workspace_id = $1 AND c.credential_id = $2;
+
+-- name: live_credentials
+SELECT count(*) FROM credentials WHERE workspace_id = $1 AND revoked_at IS NULL;
+
+-- name: any_domain_credentials
+-- Cross-workspace read: what the lab left behind.
+SELECT workspace_id, credential_id FROM credentials WHERE any_domain AND revoked_at IS NULL;
+
+-- name: insert_credential
+INSERT INTO credentials (workspace_id, credential_id, kind, name, hint, secret_hash, scopes, domains, networks, without_auth,
+                         any_domain, mail_class, created_at, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+
+-- name: revoke_credential
+-- live -> revoked, once and for ever.
+UPDATE credentials SET revoked_at = $3 WHERE workspace_id = $1 AND credential_id = $2 AND revoked_at IS NULL RETURNING hint;
+
+-- name: note_use
+INSERT INTO credential_use (workspace_id, credential_id, used_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
+ON CONFLICT (workspace_id, credential_id) DO UPDATE SET used_at = greatest(credential_use.used_at, excluded.used_at);
+
+-- name: domains
+SELECT * FROM sending_domains WHERE workspace_id = $1 ORDER BY name;
+
+-- name: domain
+SELECT * FROM sending_domains WHERE workspace_id = $1 AND domain_id = $2;
+
+-- name: domain_by_name
+SELECT * FROM sending_domains WHERE workspace_id = $1 AND name = $2;
+
+-- name: domain_count
+SELECT count(*) FROM sending_domains WHERE workspace_id = $1;
+
+-- name: is_verified
+SELECT EXISTS (SELECT FROM sending_domains WHERE workspace_id = $1 AND name = $2 AND verified_at IS NOT NULL);
+
+-- name: insert_domain
+INSERT INTO sending_domains (workspace_id, domain_id, name, ownership_token, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (workspace_id, name) DO NOTHING RETURNING domain_id;
+
+-- name: settle_checks
+-- What the DNS said; verified_at set (may be sent from) or null (is refused).
+UPDATE sending_domains SET verified_at = $3, checked_at = $4, checks = $5 WHERE workspace_id = $1 AND domain_id = $2;
+
+-- name: delete_domain
+DELETE FROM sending_domains WHERE workspace_id = $1 AND domain_id = $2 RETURNING name;
+
+-- name: published_keys
+SELECT domain_id, selector, algorithm, public_key FROM dkim_keys
+WHERE workspace_id = $1 AND domain_id = ANY ($2::uuid[]) AND retired_at IS NULL ORDER BY algorithm DESC, selector;
+
+-- name: insert_dkim_key
+INSERT INTO dkim_keys (workspace_id, domain_id, selector, algorithm, sealed_private_key, public_key, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: signing_keys
+-- The keys of a verified domain, with what the DNS said about them.
+SELECT d.name, d.checks, k.domain_id, k.selector, k.sealed_private_key
+FROM sending_domains d JOIN dkim_keys k USING (workspace_id, domain_id)
+WHERE d.workspace_id = $1 AND d.name = $2 AND d.verified_at IS NOT NULL AND k.retired_at IS NULL
+ORDER BY k.algorithm DESC, k.selector;
+
+-- name: lab_keys
+-- Cross-workspace read: the published halves of the keys that stand in for every domain in the lab.
+SELECT k.selector, k.public_key FROM sending_domains d JOIN dkim_keys k USING (workspace_id, domain_id)
+WHERE d.name = $1 AND EXISTS (SELECT FROM credentials c WHERE c.workspace_id = d.workspace_id AND c.any_domain AND c.revoked_at IS NULL)
+ORDER BY d.created_at DESC, k.selector;
+
+-- name: lock_audit
+-- One writer at a time per workspace, until commit: each entry names the one before it.
+SELECT pg_advisory_xact_lock(hashtextextended('audit ' || $1::text, 0));
+
+-- name: lock_bootstrap
+SELECT pg_advisory_xact_lock(hashtextextended('bootstrap', 0));
+
+-- name: last_audit_entry
+SELECT sequence, hash FROM audit_log WHERE workspace_id = $1 ORDER BY sequence DESC LIMIT 1;
+
+-- name: insert_audit_entry
+INSERT INTO audit_log (workspace_id, sequence, occurred_at, actor, action, subject, detail, previous_hash, hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: audit_entries
+SELECT * FROM audit_log WHERE workspace_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3;
+
+-- name: audit_chain
+SELECT * FROM audit_log WHERE workspace_id = $1 ORDER BY sequence;
+
+-- name: announce
+-- Wakes every Directory; delivered at commit, so what they then read is the new state.
+SELECT pg_notify('accounts', $1::text);

@@ -1,0 +1,142 @@
+"""`posthouse key`, `user` and `domain` as programs, against a real database."""
+
+import asyncio
+import contextlib
+import io
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from posthouse.accounts import audit, bootstrap
+from posthouse.accounts.directory import Directory
+from posthouse.accounts.sign_in import Cookie, Gate
+from posthouse.cli import main
+from posthouse.runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.out)
+
+
+Command = Callable[..., Awaitable[Ended]]
+
+
+@pytest.fixture
+def posthouse(settings: Settings, owner_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command on the test's database, in a thread of its own as it brings its own event loop."""
+    monkeypatch.setenv("POSTHOUSE_POSTGRES_DSN", owner_dsn)
+    monkeypatch.setenv("POSTHOUSE_SERVER_DATA_DIR", str(settings.data))
+
+    async def run(*words: str, stdin: str = "") -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        return await asyncio.to_thread(_run, words)
+
+    return run
+
+
+def _run(words: tuple[str, ...]) -> Ended:
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main.build()(words)
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 0
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+async def made(process) -> bootstrap.Bootstrap:
+    return await bootstrap.ensure(process)
+
+
+async def test_a_key_is_made_listed_used_and_revoked(posthouse, made, process, database) -> None:
+    created = await posthouse("key", "create", "Shop", "--scope", "send", "--scope", "read", "--json")
+    assert created.status == 0, created.err
+    key = created.json["secret"]
+    assert created.json["scopes"] == ["read", "send"]
+    assert await Directory(database, process.clock, process.vault).by_api_key(key, "192.0.2.1") is not None
+
+    listed = await posthouse("key", "list", "--json")
+    assert [each["name"] for each in listed.json] == ["Shop"]
+    assert key not in listed.out
+    assert created.json["hint"] in (await posthouse("key", "list")).out
+
+    assert (await posthouse("key", "revoke", created.json["hint"])).status == 0
+    assert await Directory(database, process.clock, process.vault).by_api_key(key, "192.0.2.1") is None
+    again = await posthouse("key", "revoke", created.json["hint"])
+    assert (again.status, again.out) == (1, "")
+    assert (await posthouse("key", "list", "--json")).json == []
+    assert len((await posthouse("key", "list", "--revoked", "--json")).json) == 1
+
+
+async def test_what_is_refused_is_named_and_ends_with_one(posthouse, made) -> None:
+    refused = await posthouse("key", "create", "Shop", "--domain", "shop", "--network", "300.1.1.1")
+    assert refused.status == 1
+    assert "domains 1: This is not a domain name." in refused.err
+    assert "networks 1: " in refused.err
+
+
+async def test_wrong_usage_ends_with_two(posthouse) -> None:
+    assert (await posthouse("key", "create")).status == 2
+    assert (await posthouse("user", "create", "ann@x.test", "--role", "king")).status == 2
+
+
+async def test_help_shows_examples(posthouse) -> None:
+    for noun, verb in (("key", "create"), ("user", "password"), ("domain", "records")):
+        shown = await posthouse(noun, verb, "--help")
+        assert shown.status == 0
+        assert f"posthouse {noun} {verb} " in shown.out.partition("For example:")[2]
+
+
+async def test_a_person_is_added_and_gets_in(posthouse, made, process) -> None:
+    assert (await posthouse("user", "create", "Ann@x.test", "--role", "admin", "--name", "Ann Lee")).status == 0
+    assert (await posthouse("user", "create", "ann@x.test")).status == 1
+    linked = await posthouse("user", "sign-in-link", "ann@x.test", "--json")
+    token = linked.json["sign_in"].rpartition("/sign-in/")[2]
+    assert isinstance(await Gate(process).by_link(token, "192.0.2.1"), Cookie)
+
+    assert (await posthouse("user", "password", "ann@x.test", stdin="short\n")).status == 1
+    assert (await posthouse("user", "password", "ann@x.test", stdin="a long password\n")).status == 0
+    assert isinstance(await Gate(process).by_password("ann@x.test", "a long password", "192.0.2.1"), Cookie)
+    assert (await posthouse("user", "disable", "ann@x.test")).status == 0
+    assert not isinstance(await Gate(process).by_password("ann@x.test", "a long password", "192.0.2.1"), Cookie)
+    assert (await posthouse("user", "enable", "ann@x.test", "--json")).json["disabled_at"] is None
+    assert (await posthouse("user", "disable", "ben@x.test")).status == 1
+    assert "ann@x.test" in (await posthouse("user", "list")).out
+
+
+async def test_a_domain_is_added_shown_and_removed(posthouse, made, process, database) -> None:
+    added = await posthouse("domain", "add", "Shop.TEST", "--json")
+    assert added.json["name"] == "shop.test"
+    assert [each["purpose"] for each in added.json["records"]] == ["ownership", "dkim", "dkim", "spf", "dmarc"]
+    zone = await posthouse("domain", "records", "shop.test", "--zone")
+    assert zone.out.count(" IN TXT ") == 5
+    assert (await posthouse("domain", "records", "other.test")).status == 1
+    unsure = await posthouse("domain", "remove", "shop.test")
+    assert unsure.status == 1
+    assert "--yes" in unsure.err
+    assert "shop.test" in (await posthouse("domain", "list")).out
+    assert (await posthouse("domain", "remove", "shop.test", "--yes")).status == 0
+    assert (await posthouse("domain", "list", "--json")).json == []
+    entries = await audit.page(database, made.workspace_id, None, 2)
+    assert [each.action for each in entries] == ["domain.remove", "domain.add"]
+    assert all(each.actor.startswith("cli") for each in entries)
+
+
+async def test_without_a_workspace_the_command_says_what_to_do(posthouse) -> None:
+    ended = await posthouse("key", "list")
+    assert ended.status == 1
+    assert "posthouse up" in ended.err

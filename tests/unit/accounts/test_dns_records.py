@@ -1,0 +1,157 @@
+"""What a domain publishes and how it is judged."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from posthouse.accounts.dns_records import (
+    Check,
+    DnsRecord,
+    PublishedKey,
+    Purpose,
+    SendingDomain,
+    judge,
+    parents,
+    records_for,
+    remembered,
+    seen_selectors,
+    verified_at,
+)
+from posthouse.model.dns import Answer, DnsStatus
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = "v=DKIM1; k=rsa; p=" + "A" * 392
+DOMAIN = SendingDomain(
+    UUID(int=1), UUID(int=2), "example.com", "posthouse-domain-verification=abc", None, None, (), NOW,
+    (PublishedKey("ph1-rsa", "rsa-sha256", KEY), PublishedKey("ph1-ed", "ed25519-sha256", "v=DKIM1; k=ed25519; p=QQ==")),
+)  # fmt: skip
+
+
+def record(purpose: Purpose, value: str) -> DnsRecord:
+    return DnsRecord(purpose, "x.example.com", "TXT", value, "", required=True)
+
+
+def found(*texts: str) -> Answer[str]:
+    return Answer(DnsStatus.NOERROR, texts)
+
+
+def outcome(purpose: Purpose, *, passed: bool, answered: bool = True, name: str = "x") -> Check:
+    return Check(purpose, name, "TXT", "", (), passed, answered, "")
+
+
+def test_the_records_of_a_domain_come_in_the_order_of_doing() -> None:
+    records = records_for(DOMAIN, "mail.host.test", "bounces.host.test")
+    assert [(each.purpose.value, each.name, each.value) for each in records] == [
+        ("ownership", "_posthouse.example.com", "posthouse-domain-verification=abc"),
+        ("dkim", "ph1-rsa._domainkey.example.com", KEY),
+        ("dkim", "ph1-ed._domainkey.example.com", "v=DKIM1; k=ed25519; p=QQ=="),
+        ("spf", "bounces.host.test", "v=spf1 a:mail.host.test -all"),
+        ("dmarc", "_dmarc.example.com", "v=DMARC1; p=none"),
+    ]
+    assert all(each.why.endswith(".") for each in records)
+
+
+def test_a_zone_file_line_cuts_a_long_value_into_strings() -> None:
+    line = record(Purpose.DKIM, KEY).zone_line
+    assert line.startswith('x.example.com. 3600 IN TXT "v=DKIM1; ')
+    pieces = line.split('"')[1::2]
+    assert "".join(pieces) == KEY
+    assert all(len(piece) <= 255 for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "wanted", "answer", "passed"),
+    [
+        (Purpose.OWNERSHIP, "token=1", found("other", "token=1"), True),
+        (Purpose.OWNERSHIP, "token=1", found(" token=1 "), True),
+        (Purpose.OWNERSHIP, "token=1", found("token=2"), False),
+        (Purpose.OWNERSHIP, "token=1", Answer(DnsStatus.NXDOMAIN), False),
+        (Purpose.DKIM, "v=DKIM1; k=rsa; p=AB", found("v=DKIM1;p=A B;"), True),
+        (Purpose.DKIM, "v=DKIM1; k=rsa; p=AB", found("k=rsa; t=s; p=AB"), True),
+        (Purpose.DKIM, "v=DKIM1; k=rsa; p=AB", found("v=DKIM1; k=ed25519; p=AB"), False),
+        (Purpose.DKIM, "v=DKIM1; k=rsa; p=AB", found("v=DKIM1; k=rsa; p="), False),
+        (Purpose.DKIM, "v=DKIM1; k=rsa; p=AB", found("v=DKIM1; p=AB", "v=DKIM1; p=CD"), False),
+        (Purpose.SPF, "v=spf1 a:m.test -all", found("hello", "v=spf1 include:x.test a:m.test ~all"), True),
+        (Purpose.SPF, "v=spf1 a:m.test -all", found("v=spf1 -all"), False),
+        (Purpose.SPF, "v=spf1 a:m.test -all", found("v=spf1 a:m.test -all", "v=spf1 -all"), False),
+        (Purpose.DMARC, "v=DMARC1; p=none", found("v=DMARC1; p=reject; rua=mailto:a@b.test"), True),
+        (Purpose.DMARC, "v=DMARC1; p=none", found("v=DMARC1;p=none", "v=DMARC1;p=reject"), False),
+        (Purpose.DMARC, "v=DMARC1; p=none", found("v=DMARC1"), False),
+    ],
+)
+def test_a_record_is_judged_by_what_receivers_would_make_of_it(
+    purpose: Purpose, wanted: str, answer: Answer[str], passed: bool
+) -> None:
+    check = judge(record(purpose, wanted), answer)
+    assert check.passed is passed
+    assert check.answered
+    assert check.detail.endswith(".")
+
+
+@pytest.mark.parametrize("status", [DnsStatus.SERVFAIL, DnsStatus.TIMEOUT])
+def test_a_silent_dns_is_no_answer(status: DnsStatus) -> None:
+    check = judge(record(Purpose.OWNERSHIP, "x"), Answer(status, detail="no server answered"))
+    assert not check.passed
+    assert not check.answered
+    assert "no server answered" in check.detail
+
+
+OWN, NOT_OWN = outcome(Purpose.OWNERSHIP, passed=True), outcome(Purpose.OWNERSHIP, passed=False)
+KEY_1, NOT_KEY = outcome(Purpose.DKIM, passed=True), outcome(Purpose.DKIM, passed=False)
+
+
+@pytest.mark.parametrize(
+    ("checks", "before", "expected"),
+    [
+        ((OWN, KEY_1, NOT_KEY), None, NOW),
+        ((OWN, KEY_1), BEFORE, BEFORE),
+        ((OWN, NOT_KEY, NOT_KEY), None, None),
+        ((NOT_OWN, KEY_1, KEY_1), None, None),
+        ((NOT_OWN, KEY_1), BEFORE, None),
+        ((OWN, NOT_KEY), BEFORE, None),
+        ((), None, None),
+    ],
+)
+def test_ownership_and_one_key_verify(
+    checks: tuple[Check, ...], before: datetime | None, expected: datetime | None
+) -> None:
+    assert verified_at(checks, before, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("check", "before", "expected"),
+    [
+        (outcome(Purpose.DKIM, passed=False, answered=False), outcome(Purpose.DKIM, passed=True), True),
+        (outcome(Purpose.DKIM, passed=False, answered=False), outcome(Purpose.DKIM, passed=False), False),
+        (outcome(Purpose.DKIM, passed=False, answered=False), outcome(Purpose.DKIM, passed=True, name="y"), False),
+        (outcome(Purpose.DKIM, passed=False), outcome(Purpose.DKIM, passed=True), False),
+        (outcome(Purpose.DKIM, passed=True), outcome(Purpose.DKIM, passed=False), True),
+    ],
+)
+def test_what_a_silent_dns_does_not_say_counts_as_it_did(check: Check, before: Check, expected: bool) -> None:
+    (kept,) = remembered((check,), (before,))
+    assert kept.passed is expected
+
+
+def test_only_keys_that_were_seen_are_signed_with() -> None:
+    checks = [
+        outcome(Purpose.DKIM, passed=True, name="a._domainkey.example.com"),
+        outcome(Purpose.DKIM, passed=False, name="b._domainkey.example.com"),
+        outcome(Purpose.SPF, passed=True, name="c._domainkey.example.com"),
+    ]
+    assert seen_selectors(checks) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        ("example.com", ()),
+        ("a.example.com", ("example.com",)),
+        ("b.a.example.com", ("a.example.com", "example.com")),
+        ("1.2.3.4.5.6.7.8.9.10.x.com", ("4.5.6.7.8.9.10.x.com", "5.6.7.8.9.10.x.com", "6.7.8.9.10.x.com", "7.8.9.10.x.com", "8.9.10.x.com", "9.10.x.com", "10.x.com", "x.com")),
+    ],
+)  # fmt: skip
+def test_a_policy_may_stand_at_any_domain_above(domain: str, expected: tuple[str, ...]) -> None:
+    assert parents(domain, 8) == expected
