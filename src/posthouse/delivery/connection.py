@@ -1,0 +1,153 @@
+"""One open SMTP session with one receiver: mail after mail, each to its outcome."""
+
+import asyncio
+import errno
+import ssl
+from dataclasses import dataclass
+
+from posthouse.delivery.channel import Channel
+from posthouse.delivery.courier import Envelope, SendResult, SitePolicy
+from posthouse.model.outcome import Outcome, Reply, Stage, TranscriptLine
+from posthouse.wire.mx import Target
+from posthouse.wire.sasl import Credentials
+from posthouse.wire.smtp_client import ClientMachine, MailDone, Ready, SessionRefused, StartTls, TlsPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One target that gave no session."""
+
+    stage: Stage
+    reply: Reply
+    transcript: tuple[TranscriptLine, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Permanent only where the host says that it never takes mail (RFC 7504).
+
+        Any other refusal this early is about us or about now, not about the recipient.
+        """
+        final = self.reply.code in {521, 556} and self.stage in {Stage.BANNER, Stage.EHLO}
+        return Outcome.PERMANENT if final else Outcome.TRANSIENT
+
+    @property
+    def is_broken_tls(self) -> bool:
+        """Encryption was offered and did not work; in the clear the same host may well do."""
+        return self.stage is Stage.TLS and self.reply.code != 421
+
+
+class SmtpConnection:
+    """A `courier.Connection` over a channel whose machine is ready."""
+
+    def __init__(self, site: str, target: Target, tls: str, channel: Channel) -> None:
+        self.site = site
+        self.target = target
+        self.tls = tls
+        self.opening = channel.machine.take_transcript()
+        self.sent = 0
+        self._channel = channel
+
+    async def send(self, envelope: Envelope) -> SendResult:
+        """One transaction. The result is complete whatever happens; an idle connection is left behind if all went well."""
+        machine = self._channel.machine
+        self._channel.act(
+            machine.begin_mail(
+                envelope.mail_from, envelope.recipients, envelope.content, smtputf8=envelope.needs_smtputf8
+            )
+        )
+        self.sent += 1
+        try:
+            event = await self._channel.wait()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        assert isinstance(event, MailDone)
+        return SendResult(event.outcomes, machine.take_transcript(), self._is_stale(event))
+
+    async def usable(self) -> bool:
+        """Whether another mail may be sent."""
+        return await self._channel.quiet()
+
+    async def close(self) -> None:
+        """QUIT and close."""
+        await self._channel.close()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self._channel.abort()
+
+    def _is_stale(self, done: MailDone) -> bool:
+        if self.sent == 1 or not self._channel.machine.is_dead or self._channel.timed_out:
+            return False
+        said_goodbye = all(o.stage is Stage.MAIL and o.reply.code == 421 for o in done.outcomes)
+        return said_goodbye or not self._channel.machine.heard
+
+
+@dataclass(frozen=True, slots=True)
+class Dialler:
+    """Everything needed to open a session but the target: our name, how to encrypt, the policy."""
+
+    helo_name: str
+    site: str
+    policy: SitePolicy
+    context: ssl.SSLContext
+    credentials: Credentials | None
+
+    async def open(self, target: Target, tls: TlsPolicy) -> SmtpConnection | Refused:
+        """Dial one target and bring the session to where mail may begin. Leaves nothing open unless it succeeds."""
+        machine = ClientMachine(helo_name=self.helo_name, tls=tls, credentials=self.credentials)
+        machine.remark(f"connecting to {target.host} [{target.address}]:{target.port}")
+        channel = Channel(machine, self.policy.timeouts)
+        opened = False
+        try:
+            failure = await self._dial(channel, target)
+            if failure is not None:
+                machine.remark(str(failure.reply))
+                return Refused(failure.stage, failure.reply, machine.take_transcript())
+            result = await self._session(channel, target)
+            opened = isinstance(result, SmtpConnection)
+            return result
+        finally:
+            if not opened:
+                channel.abort()
+
+    async def _dial(self, channel: Channel, target: Target) -> Refused | None:
+        local = (self.policy.local_addr, 0) if self.policy.local_addr else None
+        where = f"{target.host} [{target.address}]:{target.port}"
+        try:
+            async with asyncio.timeout(self.policy.timeouts.connect_s):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: channel, target.address, target.port, local_addr=local
+                )
+        except TimeoutError:
+            return Refused(Stage.CONNECT, Reply(451, "4.4.1", f"{where}: no answer"), ())
+        except OSError as error:
+            if local and error.errno == errno.EADDRNOTAVAIL:
+                text = f"this host cannot send from {self.policy.local_addr}"
+                return Refused(Stage.LOCAL, Reply(451, "4.3.5", text), ())
+            return Refused(Stage.CONNECT, Reply(451, "4.4.1", f"{where}: {error.strerror or error}"), ())
+        return None
+
+    async def _session(self, channel: Channel, target: Target) -> SmtpConnection | Refused:
+        tls = ""
+        while True:
+            event = await channel.wait()
+            match event:
+                case Ready():
+                    return SmtpConnection(self.site, target, tls, channel)
+                case SessionRefused(stage, reply):
+                    return Refused(stage, reply, channel.machine.take_transcript())
+                case StartTls():
+                    tls = await self._encrypt(channel, target)
+                case _:
+                    raise AssertionError(f"no mail was begun, yet {event}")
+
+    async def _encrypt(self, channel: Channel, target: Target) -> str:
+        """Shake hands; a failure comes back from the machine as the next event."""
+        if channel.machine.is_dead:
+            return ""
+        try:
+            return await channel.start_tls(self.context, target.host)
+        except (OSError, ValueError) as error:  # ValueError: a host name that cannot be written into SNI
+            channel.act(channel.machine.lost(f"TLS handshake failed: {str(error) or type(error).__name__}"))
+            return ""

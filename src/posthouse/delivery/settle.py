@@ -1,0 +1,212 @@
+"""What an attempt means for the mail (pure), and the grouped transaction that writes it down."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from posthouse.delivery.retry import RetrySchedule, next_attempt
+from posthouse.ledger import attempts, events, suppression
+from posthouse.ledger.attempts import Attempt
+from posthouse.ledger.events import Event
+from posthouse.ledger.hard import is_hard
+from posthouse.ledger.suppression import EVERYTHING, Entry
+from posthouse.model import limits
+from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.model.words import EventKind, State
+from posthouse.outbox import claims
+from posthouse.outbox.claims import Claimed, Settlement
+from posthouse.runtime.group import Group
+from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
+from posthouse.runtime.process import Process
+
+_RETRY_SETTLE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt as it ended. `remote` is who spoke (host and address), "" when nobody did."""
+
+    outcome: Outcome
+    reply: Reply
+    stage: Stage
+    started_at: datetime
+    ended_at: datetime
+    remote: str = ""
+    tls: str = ""
+    signature: bytes = b""
+    transcript: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What an attempt (or the lack of one) means: the row's new state, the event, and whether the address is at fault."""
+
+    settlement: Settlement
+    event: EventKind
+    hard: bool = False
+
+
+def judge(mail: Claimed, tried: Tried, schedule: RetrySchedule, jitter: float) -> Judgement:
+    """The meaning of one finished attempt."""
+    match tried.outcome:
+        case Outcome.DELIVERED:
+            return Judgement(_settlement(mail, State.DELIVERED, tried, ""), EventKind.DELIVERED)
+        case Outcome.PERMANENT:
+            reason = f"Bounced: {_speaker(mail, tried)} said {tried.reply}."
+            return Judgement(
+                _settlement(mail, State.BOUNCED, tried, reason), EventKind.BOUNCED, is_hard(tried.reply.enhanced)
+            )
+        case Outcome.UNKNOWN:
+            reason = (
+                "the connection was lost after the mail was handed over, so it may have arrived: it may arrive twice."
+            )
+            event = EventKind.UNKNOWN
+        case Outcome.TRANSIENT:
+            reason = f"{_speaker(mail, tried)} said {tried.reply}."
+            event = EventKind.DEFERRED
+    not_before = next_attempt(mail.attempt, tried.ended_at, mail.expires_at, schedule, jitter)
+    return Judgement(_settlement(mail, State.WAITING, tried, reason, not_before), event)
+
+
+def unsent(mail: Claimed, state: State, reason: str, now: datetime) -> Judgement:
+    """The meaning of a mail that is not to be dialled at all: suppressed or expired since it was claimed."""
+    event = EventKind.SUPPRESSED if state is State.SUPPRESSED else EventKind.EXPIRED
+    return Judgement(Settlement(mail.recipient_id, state, now, reason, None, None, "", now), event)
+
+
+def _settlement(
+    mail: Claimed, state: State, tried: Tried, reason: str, not_before: datetime | None = None
+) -> Settlement:
+    return Settlement(
+        recipient_id=mail.recipient_id,
+        state=state,
+        not_before=not_before or tried.ended_at,
+        reason=reason,
+        code=tried.reply.code or None,
+        enhanced=tried.reply.enhanced,
+        remote=tried.remote,
+        settled_at=None if state is State.WAITING else tried.ended_at,
+    )
+
+
+def _speaker(mail: Claimed, tried: Tried) -> str:
+    return tried.remote or mail.domain
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A mail out of a worker's hands, to be written down. `tried` is None for mail that was not dialled."""
+
+    mail: Claimed
+    worker_id: UUID
+    judgement: Judgement
+    tried: Tried | None
+
+
+class Settler:
+    """Writes down how mails ended, many in one transaction, and keeps trying while the database is away."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._group: Group[Ended, None] = Group(self._commit, limits.SETTLEMENTS_PER_COMMIT)
+        self._pending: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(limits.SETTLEMENTS_PENDING)
+        self._attempts = process.metrics.counter("attempts_total", "Delivery attempts, by outcome", ("outcome",))
+
+    async def end(self, ended: Ended) -> None:
+        """Hands over one ended mail; returns at once unless too many already wait to be written."""
+        if ended.tried is not None:
+            self._attempts.labels(ended.tried.outcome).inc()
+        await self._room.acquire()
+        task = asyncio.create_task(self._group.add(ended))
+        self._pending.add(task)
+        task.add_done_callback(self._written)
+
+    async def drain(self) -> None:
+        """Returns when everything handed over is written."""
+        while self._pending:
+            await asyncio.wait(self._pending)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._pending.discard(task)
+        self._room.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The lease ends, the mail is shown as unknown and tried again: late, but not lost.
+            self._process.log.error("settle.failed", error=repr(error))
+
+    async def _commit(self, batch: Sequence[Ended]) -> Sequence[None]:
+        """One transaction for the batch; waits for the database however long it takes, for these replies come only once."""
+        while True:
+            try:
+                async with transaction(self._process.pool) as connection:
+                    await self._write(connection, batch)
+                return [None] * len(batch)
+            except DATABASE_GONE as error:
+                self._process.log.warning("settle.waits", mails=len(batch), error=str(error))
+                await asyncio.sleep(_RETRY_SETTLE_S)
+
+    async def _write(self, connection: Connection, batch: Sequence[Ended]) -> None:
+        groups: dict[tuple[UUID, UUID], list[Ended]] = defaultdict(list)
+        for ended in batch:
+            groups[ended.mail.workspace_id, ended.worker_id].append(ended)
+        for (workspace_id, worker_id), group in sorted(groups.items()):
+            ordered = sorted(group, key=lambda e: e.mail.recipient_id)  # one lock order for all processes
+            ours = await claims.settle(connection, workspace_id, worker_id, [e.judgement.settlement for e in ordered])
+            await attempts.append(connection, [self._attempt(e) for e in ordered if e.tried is not None])
+            await events.append(connection, [self._event(e) for e in ordered if e.mail.recipient_id in ours])
+            await self._suppress(connection, ordered)
+
+    def _attempt(self, ended: Ended) -> Attempt:
+        mail, tried = ended.mail, ended.tried
+        assert tried is not None
+        return Attempt(
+            workspace_id=mail.workspace_id,
+            attempt_id=self._process.ids.new(),
+            recipient_id=mail.recipient_id,
+            message_id=mail.message.message_id,
+            number=mail.attempt,
+            worker_id=ended.worker_id,
+            started_at=tried.started_at,
+            ended_at=tried.ended_at,
+            outcome=tried.outcome,
+            stage=tried.stage,
+            code=tried.reply.code or None,
+            enhanced=tried.reply.enhanced,
+            text=tried.reply.text,
+            remote=tried.remote,
+            tls=tried.tls,
+            signature=tried.signature,
+            transcript=tried.transcript,
+        )
+
+    def _event(self, ended: Ended) -> Event:
+        mail, settlement = ended.mail, ended.judgement.settlement
+        said: dict[str, object] = {"attempt": mail.attempt, "reason": settlement.reason, "remote": settlement.remote}
+        if ended.tried is not None:
+            said |= {
+                "code": ended.tried.reply.code,
+                "enhanced": ended.tried.reply.enhanced,
+                "text": ended.tried.reply.text,
+            }
+        if settlement.state is State.WAITING:
+            said["next"] = settlement.not_before.isoformat()
+        return Event(
+            mail.workspace_id,
+            self._process.ids.new(),
+            self._process.clock.now(),
+            mail.message.message_id,
+            mail.recipient_id,
+            ended.judgement.event,
+            said,
+        )
+
+    async def _suppress(self, connection: Connection, batch: Sequence[Ended]) -> None:
+        """Addresses that do not exist are not written to again (requirements AMB-25)."""
+        entry, now = Entry(EVERYTHING, "hard_bounce"), self._process.clock.now()
+        for mail in (ended.mail for ended in batch if ended.judgement.hard):
+            message_id = mail.message.message_id
+            await suppression.add(connection, mail.workspace_id, mail.address, entry, message_id, "delivery", now)

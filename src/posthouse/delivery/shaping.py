@@ -1,0 +1,52 @@
+"""How much a site is given at once: connections and mail held in memory. Pure.
+
+A site starts with one connection and a handful of mails. What it is given grows with what it is seen to take, so a slow
+receiver never makes us hold (and lose the order of) more than about a second of its mail, and a fast one is never starved.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+DRAIN_S: Final = 0.5  # another connection is opened when what is queued would take longer than this
+HOLD_S: Final = 1.0  # mail held in memory, in seconds of the site's measured rate
+HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first connections busy
+HOLD_MOST: Final = (
+    500  # ... and never more: what a crash would mark as unknown, and what a late priority 9 could be behind
+)
+RESERVED: Final = 10  # places kept for mail of a higher priority than anything held
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is known of a site now. `seconds_per_mail` is a moving average on one connection, 0.0 before the first mail."""
+
+    queued: int
+    connections: int
+    seconds_per_mail: float
+    highest_held: int  # priority; -1 when nothing is held
+
+
+def connections_wanted(load: Load, limit: int) -> int:
+    """How many connections the site should have. One until the first mail has told how long a mail takes."""
+    if load.queued == 0:
+        return load.connections
+    if load.seconds_per_mail == 0.0:
+        return max(1, load.connections)
+    return max(load.connections, min(limit, ceil(load.queued * load.seconds_per_mail / DRAIN_S)), 1)
+
+
+def hold(load: Load) -> int:
+    """How many mails the site may hold in memory."""
+    if load.seconds_per_mail == 0.0:
+        return HOLD_LEAST
+    rate = max(load.connections, 1) / load.seconds_per_mail
+    return max(HOLD_LEAST, min(HOLD_MOST, int(rate * HOLD_S)))
+
+
+def room(load: Load, priority: int) -> int:
+    """How many more mails may be claimed for a site whose best ready mail has this priority."""
+    free = hold(load) - load.queued
+    if free <= 0 and priority > load.highest_held:
+        return RESERVED
+    return max(0, free)

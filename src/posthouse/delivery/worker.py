@@ -1,0 +1,159 @@
+"""The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
+
+Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, and events are
+counted. Now and then: old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from random import SystemRandom
+from typing import Final
+from uuid import UUID
+
+from posthouse.delivery.retry import RetrySchedule, delay_s
+from posthouse.ledger import attempts, counting, events
+from posthouse.ledger.attempts import Attempt
+from posthouse.ledger.events import Event
+from posthouse.model import limits
+from posthouse.model.outcome import Outcome, Stage
+from posthouse.model.words import EventKind, Pool
+from posthouse.outbox import claims, enqueue, keys, partitions
+from posthouse.outbox.claims import Lost
+from posthouse.runtime.postgres import DATABASE_GONE, transaction
+from posthouse.runtime.process import Process
+
+PROMOTE_S: Final = 0.2
+EXPIRE_S: Final = 1.0
+RECOVER_S: Final = 1.0
+COUNT_S: Final = 5.0
+TIDY_S: Final = 600.0
+BATCH: Final = 1_000
+MONTHS_AHEAD: Final = 3
+
+
+async def main(process: Process) -> None:
+    """Runs the rounds until the process stops."""
+    process.ready()
+    rounds = [
+        _every(process, PROMOTE_S, promote),
+        _every(process, EXPIRE_S, expire),
+        _every(process, RECOVER_S, recover),
+        _every(process, COUNT_S, count),
+        _every(process, TIDY_S, tidy),
+    ]
+    await asyncio.gather(*rounds)
+
+
+async def _every(process: Process, period_s: float, do: Callable[[Process], Awaitable[None]]) -> None:
+    while not process.stopping.is_set():
+        try:
+            await do(process)
+        except DATABASE_GONE as error:
+            process.log.warning("worker.waits", round=do.__name__, error=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.stopping.wait(), period_s)
+
+
+async def _workspaces(process: Process) -> list[UUID]:
+    async with process.pool.acquire() as connection:
+        return await claims.workspaces(connection)
+
+
+async def promote(process: Process) -> None:
+    """waiting -> ready for everything that is due."""
+    for workspace_id in await _workspaces(process):
+        moved = BATCH
+        while moved == BATCH:
+            async with transaction(process.pool) as connection:
+                pools = await claims.promote(connection, workspace_id, process.clock.now(), BATCH)
+                if pools:
+                    await enqueue.announce(connection, set(pools))
+            moved = len(pools)
+
+
+async def expire(process: Process) -> None:
+    """Ends what nobody wants any more, with its event in the same commit."""
+    for workspace_id in await _workspaces(process):
+        ended = BATCH
+        while ended == BATCH:
+            now = process.clock.now()
+            async with transaction(process.pool) as connection:
+                late = await claims.expire(connection, workspace_id, now, BATCH)
+                await events.append(
+                    connection,
+                    [
+                        Event(workspace_id, process.ids.new(), now, message_id, recipient_id, EventKind.EXPIRED)
+                        for recipient_id, message_id in late
+                    ],
+                )
+            ended = len(late)
+
+
+async def recover(process: Process) -> None:
+    """Gives back what workers without a living lease held; each such attempt is recorded as unknown."""
+    async with process.pool.acquire() as connection:
+        orphans = await claims.orphans(connection, process.clock.now())
+    for workspace_id, worker_id in orphans:
+        await _recover_worker(process, workspace_id, worker_id)
+
+
+async def _recover_worker(process: Process, workspace_id: UUID, worker_id: UUID) -> None:
+    delivery = process.settings.delivery
+    schedule = RetrySchedule(delivery.retry_first_s, delivery.retry_factor, delivery.retry_cap_s)
+    now = process.clock.now()
+    later = now + timedelta(seconds=delay_s(1, schedule, SystemRandom().random()))
+    async with transaction(process.pool) as connection:
+        lost = await claims.recover(connection, workspace_id, worker_id, now, later, BATCH)
+        await attempts.append(connection, [_attempt(process, workspace_id, worker_id, one, now) for one in lost])
+        await events.append(connection, [_event(process, workspace_id, one, now) for one in lost])
+        await enqueue.announce(connection, set(Pool))
+    process.log.warning("worker.recovered", mails=len(lost), worker_id=str(worker_id))
+
+
+def _attempt(process: Process, workspace_id: UUID, worker_id: UUID, lost: Lost, now: datetime) -> Attempt:
+    return Attempt(
+        workspace_id=workspace_id,
+        attempt_id=process.ids.new(),
+        recipient_id=lost.recipient_id,
+        message_id=lost.message_id,
+        number=lost.attempt,
+        worker_id=worker_id,
+        started_at=lost.started_at,
+        ended_at=now,
+        outcome=Outcome.UNKNOWN,
+        stage=Stage.LOCAL,
+        code=None,
+        enhanced=None,
+        text="The process sending this mail was stopped; whether the receiver has it is unknown.",
+        remote="",
+        tls="",
+        signature=b"",
+        transcript="",
+    )
+
+
+def _event(process: Process, workspace_id: UUID, lost: Lost, now: datetime) -> Event:
+    said: dict[str, object] = {
+        "attempt": lost.attempt,
+        "reason": "The process sending it was stopped; it may arrive twice.",
+    }
+    return Event(workspace_id, process.ids.new(), now, lost.message_id, lost.recipient_id, EventKind.UNKNOWN, said)
+
+
+async def count(process: Process) -> None:
+    """Adds what has happened to the counts by quarter of an hour that summaries read."""
+    for workspace_id in await _workspaces(process):
+        async with transaction(process.pool) as connection:
+            await counting.advance(connection, workspace_id, process.clock.now())
+
+
+async def tidy(process: Process) -> None:
+    """Frees old idempotency keys, forgets workers long gone, and makes the partitions of the coming months."""
+    now = process.clock.now()
+    async with process.pool.acquire() as connection:
+        await partitions.ensure(connection, now, MONTHS_AHEAD)
+        await claims.forget_workers(connection, now - timedelta(hours=1))
+        for workspace_id in await claims.workspaces(connection):
+            await keys.drop_old(connection, workspace_id, now - timedelta(seconds=limits.IDEMPOTENCY_WINDOW_S))

@@ -1,0 +1,83 @@
+"""The door: decides on submissions and has the ones it takes committed. 202 and 250 are said after `accept` has returned."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from posthouse.accounts.directory import Directory
+from posthouse.intake import checks, route
+from posthouse.intake.classify import classify
+from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
+from posthouse.intake.rows import Decided
+from posthouse.model import limits
+from posthouse.model.mail import Receipt, Refused, Submission, Submitter
+from posthouse.outbox import bodies
+from posthouse.runtime.group import Group
+from posthouse.runtime.process import Process
+
+__all__ = ["Door", "Idempotency", "KeyConflict", "Replay"]
+
+
+class Door:
+    """One per process that accepts. Groups the requests of the same milliseconds into one commit."""
+
+    def __init__(self, process: Process, directory: Directory) -> None:
+        self._process = process
+        self._directory = directory
+        self._commit = Commit(process)
+        self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
+
+    @classmethod
+    def open(cls, process: Process, directory: Directory) -> "Door":
+        """The door of this process."""
+        return cls(process, directory)
+
+    async def accept(
+        self, submitter: Submitter, submissions: Sequence[Submission], idempotency: Idempotency | None = None
+    ) -> Answer:
+        """Receipts in the order of the submissions, after COMMIT; or the answer given to this key before.
+
+        Raises one of DATABASE_GONE when nothing could be promised: the caller says 503 or 451. A caller that is cancelled
+        does not cancel the commit its request is part of.
+        """
+        decided = [await self._decide(submitter, submission) for submission in submissions]
+        refused: list[Receipt] = [d for d in decided if isinstance(d, Refused)]
+        if len(refused) == len(decided):
+            return refused
+        call = Call(submitter.workspace_id, tuple(decided), idempotency)
+        return await asyncio.wait_for(asyncio.shield(self._group.add(call)), limits.ACCEPT_S)
+
+    async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
+        """The same decisions with nothing kept; the ids in the receipts name nothing."""
+        decided = [await self._decide(submitter, submission) for submission in submissions]
+        return await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
+
+    async def close(self) -> None:
+        """Returns when every promise under way is committed or refused."""
+        await self._group.close()
+
+    async def _decide(self, submitter: Submitter, submission: Submission) -> Decided | Refused:
+        domain = submission.sender.rpartition("@")[2]
+        allowed = submitter.any_domain or await self._directory.may_send_as(submitter, domain)
+        mail_class, class_reason = classify(submission, submitter)
+        if refused := checks.refusal(submission, submitter, mail_class, allowed):
+            return refused
+        message_id = submission.message_id or self._process.ids.new()
+        encoding, stored = bodies.pack(submission.content, await self._seal(submitter.workspace_id, message_id))
+        return Decided(
+            submitter=submitter,
+            submission=submission,
+            choice=route.choose(submission, submitter, mail_class, class_reason),
+            message_id=message_id,
+            recipient_ids=tuple(self._process.ids.new() for _ in submission.recipients),
+            encoding=encoding,
+            stored=stored,
+        )
+
+    async def _seal(self, workspace_id: UUID, message_id: UUID) -> bodies.Seal | None:
+        workspace = await self._directory.workspace(workspace_id)
+        if not workspace.encrypt_bodies:
+            return None
+        key = await self._directory.data_key(workspace_id)
+        place = bodies.place(workspace_id, message_id)
+        return lambda plaintext: self._process.vault.seal(key, plaintext, place)

@@ -1,0 +1,38 @@
+"""Whether a credential may send a message at all. Pure."""
+
+from posthouse.model.errors import FieldProblem
+from posthouse.model.mail import Refused, Submission, Submitter
+from posthouse.model.words import MailClass, Scope
+
+
+def refusal(
+    submission: Submission, submitter: Submitter, mail_class: MailClass, may_use_domain: bool
+) -> Refused | None:
+    """Why this message is not taken, or None. `may_use_domain` answers for the domain of From."""
+    if Scope.SEND not in submitter.scopes:
+        return _forbidden(
+            "", "scope_missing", f"The credential “{submitter.name}” may not send: it lacks the scope send."
+        )
+    if not may_use_domain:
+        domain = submission.sender.rpartition("@")[2]
+        return _forbidden(
+            "/from",
+            "sender_not_allowed",
+            f"{domain} is not a verified sending domain of this credential. Add and verify it under Domains.",
+        )
+    if submission.priority is not None and not submitter.priority_allowed:
+        return _forbidden("/priority", "priority_not_allowed", "Priorities are switched off for this workspace.")
+    if mail_class is MailClass.MARKETING and not submitter.any_domain:
+        return _marketing_refused()
+    return None
+
+
+def _marketing_refused() -> Refused:
+    # Marketing needs consent and an opt-out in every mail; taking it without either would break the law in its sender's name.
+    # The lab's credentials may: their mail reaches nobody.
+    detail = "Marketing mail needs recipients who opted in and an opt-out link, which single messages do not carry. Use transactional."
+    return Refused((FieldProblem("/class", "class_not_available", detail),))
+
+
+def _forbidden(pointer: str, code: str, detail: str) -> Refused:
+    return Refused((FieldProblem(pointer, code, detail),), status=403)

@@ -1,0 +1,122 @@
+"""The role inbound: port 25, for what comes back and nothing else (bounces, complaints, unsubscribes by mail).
+
+RCPT takes only addresses we signed ourselves; there is no mailbox and no relay. One mail: `InboundSession._recipient` ->
+`returned.meaning` -> `reports.apply_...` -> COMMIT -> 250.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from posthouse.accounts.attempts import source_of
+from posthouse.accounts.directory import Directory
+from posthouse.intake import reports
+from posthouse.intake.connection import Answer, LaterAnswer, No, Yes
+from posthouse.intake.listener import Listener
+from posthouse.intake.returned import Meaning, Nothing, Unsubscribe, meaning
+from posthouse.runtime import network
+from posthouse.runtime.process import Process
+from posthouse.wire import verp
+from posthouse.wire.dsn import Report
+from posthouse.wire.smtp_server_events import MessageReceived, Question, RcptTo, ServerConfig
+from posthouse.wire.verp import ReturnToken
+
+UNKNOWN_RECIPIENT: Final = No(550, "5.1.1", "No such address here; this server takes delivery reports only")
+
+
+async def main(process: Process) -> None:
+    """Serve until the process is asked to stop, then let open transactions end."""
+    settings = process.settings.inbound
+    async with Directory.open(process) as directory:
+        office = ReturnsOffice(process, directory, process.settings.bounce_domain.lower(), return_path_secret(process))
+        listener = Listener(
+            lambda _: InboundSession(office),
+            log=process.log,
+            tls=network.server_tls(process.settings),
+            most=settings.connections,
+            source_of=source_of,
+        )
+        process.metrics.gauge("smtp_sessions", "Open SMTP connections").set_function(lambda: len(listener))
+        config = ServerConfig(hostname=process.settings.server.hostname, starttls=True, max_size=settings.max_size)
+        await listener.listen(network.bind(settings.host, settings.port, "inbound.port"), config)
+        process.ready()
+        await listener.run(process.stopping)
+
+
+def return_path_secret(process: Process) -> bytes:
+    """The key of the HMAC in signed addresses."""
+    return process.vault.derive("return-path")
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsOffice:
+    """What all sessions of a process share."""
+
+    process: Process
+    directory: Directory
+    bounce_domain: str
+    secret: bytes
+
+    def token(self, address: str) -> ReturnToken | None:
+        """What a signed address of ours says; None for every other address."""
+        local, _, domain = address.rpartition("@")
+        return verp.decode(local, self.secret) if domain.lower() == self.bounce_domain else None
+
+    async def receive(self, token: ReturnToken, mail: MessageReceived) -> No | None:
+        """Record what the mail means for the recipient the token names."""
+        meant = self._meaning(token, mail)
+        if isinstance(meant, No):
+            return meant
+        workspace = await self.directory.workspace_by_number(token.workspace_number)
+        changed = False
+        if workspace is not None and not isinstance(meant, Nothing):
+            changed = await self._apply(workspace.workspace_id, token, meant)
+        note = meant.value if isinstance(meant, Nothing) else type(meant).__name__.lower()
+        self.process.log.info(
+            "report.received", purpose=token.purpose.name.lower(), meaning=note, changed=changed, octets=len(mail.data)
+        )
+        return None
+
+    def _meaning(self, token: ReturnToken, mail: MessageReceived) -> Meaning:
+        """A report we cannot read is taken all the same: refusing it would only send it round in circles."""
+        try:
+            return meaning(token.purpose, mail.mail_from, mail.data)
+        except Exception:
+            self.process.log.exception("report.unreadable", octets=len(mail.data))
+            return Nothing.UNREADABLE
+
+    async def _apply(self, workspace_id: UUID, token: ReturnToken, meant: Meaning) -> bool:
+        if isinstance(meant, Report):
+            return await reports.apply_report(self.process, workspace_id, token.recipient_id, meant)
+        if isinstance(meant, Unsubscribe):
+            return await reports.apply_unsubscribe(self.process, workspace_id, token.recipient_id)
+        return await reports.apply_complaint(self.process, workspace_id, token.recipient_id)
+
+
+class InboundSession:
+    """One client; anybody may come, with mail for signed addresses."""
+
+    __slots__ = ("_office",)
+
+    def __init__(self, office: ReturnsOffice) -> None:
+        self._office = office
+
+    def opened(self) -> bool:
+        """Nobody is trusted, nobody has to be."""
+        return False
+
+    def answer(self, question: Question) -> Answer | LaterAnswer:
+        """Decide."""
+        if isinstance(question, RcptTo):
+            return Yes() if self._office.token(question.address) else UNKNOWN_RECIPIENT
+        if isinstance(question, MessageReceived):
+            return self._message(question)
+        return Yes()
+
+    async def _message(self, mail: MessageReceived) -> Answer:
+        for address in dict.fromkeys(mail.recipients):
+            token = self._office.token(address)
+            assert token is not None, "every recipient was decoded at RCPT"
+            if refusal := await self._office.receive(token, mail):
+                return refusal
+        return Yes()

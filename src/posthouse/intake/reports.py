@@ -1,0 +1,73 @@
+"""Turns what came back by mail into facts: reports, complaints and unsubscribes about one recipient's mail.
+
+The recipient is known from the signed address the mail was sent to, so nothing in the mail itself is trusted to name it. Saying the
+same thing twice changes nothing the second time but the timeline.
+"""
+
+from uuid import UUID
+
+from posthouse.ledger import events, report, suppression
+from posthouse.ledger.events import Event
+from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry
+from posthouse.model.words import EventKind
+from posthouse.outbox import messages, settled
+from posthouse.outbox.messages import RecipientRow
+from posthouse.runtime.postgres import Connection, transaction
+from posthouse.runtime.process import Process
+from posthouse.wire.dsn import Report
+
+
+async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID, said: Report) -> bool:
+    """Records an RFC 3464 report; `failed` overrides an earlier delivery. False: nothing in it was worth recording."""
+    now = process.clock.now()
+    async with transaction(process.pool) as connection:
+        row = await messages.recipient(connection, workspace_id, recipient_id)
+        if row is None or (reading := report.reading(said, row.address)) is None:
+            return False
+        if reading.kind is EventKind.LATE_BOUNCE:
+            await settled.override_delivered(
+                connection, workspace_id, recipient_id, now, reading.reason, reading.status, reading.remote
+            )
+        if reading.hard:
+            entry = Entry(EVERYTHING, "hard_bounce")
+            await suppression.add(connection, workspace_id, row.address, entry, row.message_id, "report", now)
+        data: dict[str, object] = {"reason": reading.reason, "status": reading.status, "remote": reading.remote}
+        await _record(process, connection, workspace_id, row, reading.kind, data)
+    return True
+
+
+async def apply_complaint(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:
+    """Records that the recipient called the mail spam: no marketing to this address any more."""
+    return await _stop_marketing(process, workspace_id, recipient_id, EventKind.COMPLAINED, "complaint")
+
+
+async def apply_unsubscribe(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:
+    """Records that the recipient unsubscribed by mail: no marketing to this address any more."""
+    return await _stop_marketing(process, workspace_id, recipient_id, EventKind.UNSUBSCRIBED, "unsubscribe")
+
+
+async def _stop_marketing(
+    process: Process, workspace_id: UUID, recipient_id: UUID, kind: EventKind, reason: str
+) -> bool:
+    async with transaction(process.pool) as connection:
+        row = await messages.recipient(connection, workspace_id, recipient_id)
+        if row is None:
+            return False
+        entry = Entry(MARKETING, reason)
+        await suppression.add(
+            connection, workspace_id, row.address, entry, row.message_id, "recipient", process.clock.now()
+        )
+        await _record(process, connection, workspace_id, row, kind, {})
+    return True
+
+
+async def _record(
+    process: Process,
+    connection: Connection,
+    workspace_id: UUID,
+    row: RecipientRow,
+    kind: EventKind,
+    data: dict[str, object],
+) -> None:
+    event = Event(workspace_id, process.ids.new(), process.clock.now(), row.message_id, row.recipient_id, kind, data)
+    await events.append(connection, [event])

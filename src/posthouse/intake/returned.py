@@ -1,0 +1,63 @@
+"""What mail to one of our signed addresses means. Pure.
+
+Such an address takes what its purpose says and nothing else; the rest is refused where a person might wait for an answer, and
+swallowed where a program would only answer the refusal again (RFC 3834 2).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from posthouse.intake.connection import No
+from posthouse.model.limits import RECEIVED_HOPS
+from posthouse.wire import arf, dsn, headers
+from posthouse.wire.arf import Complaint
+from posthouse.wire.dsn import Report
+from posthouse.wire.verp import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Somebody wrote to an unsubscribe address: the writing is the wish (RFC 2369 3.2)."""
+
+
+class Nothing(Enum):
+    """Accepted, and nothing changes; the value is logged."""
+
+    AUTO_REPLY = "automatic reply"
+    UNREADABLE = "report unreadable"
+
+
+Meaning: TypeAlias = Report | Complaint | Unsubscribe | Nothing | No
+
+LOOP: Final = No(554, "5.4.6", f"The message has passed more than {RECEIVED_HOPS} servers")
+ONLY_REPORTS: Final = No(550, "5.7.1", "Only delivery reports are taken at this address")
+ONLY_COMPLAINTS: Final = No(550, "5.7.1", "Only feedback reports are taken at this address")
+
+
+def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
+    """What a mail from `mail_from` (empty for the null sender) to an address of this purpose asks for."""
+    block, _ = headers.split(content)
+    if headers.count(block, "Received") > RECEIVED_HOPS:
+        return LOOP
+    if purpose is Purpose.UNSUBSCRIBE:
+        return Nothing.AUTO_REPLY if not mail_from or dsn.is_auto_reply(block) or _is_report(block) else Unsubscribe()
+    # Receivers also send complaints to the return path, which is all they have of an unregistered sender.
+    if complaint := arf.parse(content):
+        return complaint
+    if purpose is Purpose.COMPLAINT:
+        return _other(block, mail_from, ONLY_COMPLAINTS)
+    report = dsn.parse(content)
+    return report if report and report.recipients else _other(block, mail_from, ONLY_REPORTS)
+
+
+def _other(block: bytes, mail_from: str, refusal: No) -> Nothing | No:
+    if _is_report(block):
+        return Nothing.UNREADABLE
+    if dsn.is_auto_reply(block):
+        return Nothing.AUTO_REPLY
+    return refusal if mail_from else Nothing.UNREADABLE
+
+
+def _is_report(block: bytes) -> bool:
+    return (headers.first(block, "Content-Type") or b"").lower().startswith(b"multipart/report")

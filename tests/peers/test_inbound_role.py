@@ -1,0 +1,171 @@
+"""The inbound role with a real database: no relay, no mailbox, and reports that change what they name and nothing else."""
+
+import asyncio
+import contextlib
+import smtplib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from posthouse.accounts.directory import Directory
+from posthouse.intake import inbound
+from posthouse.intake.accept import Door
+from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
+from posthouse.model.words import Kind, Scope, Source
+from posthouse.runtime.process import Process
+from posthouse.wire import arf, dsn, verp
+from posthouse.wire.dsn import RecipientReport, Report
+from posthouse.wire.verp import Purpose
+from submission_role import bootstrap, free_port
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ANNA = "anna@example.org"
+
+
+class Office:
+    """The running role, and one mail that was sent to Anna."""
+
+    def __init__(self, process: Process, number: int, workspace_id: UUID, recipient_id: UUID) -> None:
+        self.process, self._number = process, number
+        self.workspace_id, self.recipient_id = workspace_id, recipient_id
+
+    def address(self, purpose: Purpose, secret: bytes | None = None) -> str:
+        local = verp.encode(
+            purpose, self._number, self.recipient_id, secret or inbound.return_path_secret(self.process)
+        )
+        return f"{local}@{self.process.settings.bounce_domain}"
+
+    async def deliver(self, to: str, content: bytes, mail_from: str = "") -> tuple[int, str]:
+        return await asyncio.to_thread(self._deliver, to, content, mail_from)
+
+    def _deliver(self, to: str, content: bytes, mail_from: str) -> tuple[int, str]:
+        with smtplib.SMTP("127.0.0.1", self.process.settings.inbound.port, "mx.example.org", timeout=20) as client:
+            client.ehlo()
+            client.mail(mail_from)
+            code, reply = client.rcpt(to)
+            if code == 250:
+                code, reply = client.data(content)
+            return code, reply.decode()
+
+    async def kinds(self) -> list[str]:
+        rows = await self.process.pool.fetch(
+            "SELECT kind FROM events WHERE recipient_id = $1 AND kind <> 'accepted' ORDER BY event_id",
+            self.recipient_id,
+        )
+        return [row["kind"] for row in rows]
+
+    async def suppressed(self) -> list[tuple[str, str]]:
+        rows = await self.process.pool.fetch("SELECT scope, reason FROM suppressions WHERE address = $1", ANNA)
+        return [(row["scope"], row["reason"]) for row in rows]
+
+
+async def _one_mail(process: Process) -> Office:
+    known = await bootstrap.ensure(process)
+    directory = Directory(process.pool, process.clock, process.vault)
+    workspace = await directory.workspace(known.workspace_id)
+    submitter = Submitter(
+        known.workspace_id,
+        workspace.number,
+        process.ids.new(),
+        "api_key",
+        "test",
+        frozenset({Scope.SEND}),
+        any_domain=True,
+    )
+    content = b"From: shop@example.com\r\nTo: anna@example.org\r\nSubject: Hi\r\n\r\nHello\r\n"
+    submission = Submission(
+        Source.API, "shop@example.com", (Recipient(ANNA, Kind.TO),), "Hi", "<1@example.com>", content
+    )
+    door = Door.open(process, directory)
+    receipts = await door.accept(submitter, [submission])
+    await door.close()
+    await directory.close()
+    assert isinstance(receipts, list)
+    assert isinstance(receipts[0], Accepted)
+    return Office(process, workspace.number, known.workspace_id, receipts[0].recipients[0].recipient_id)
+
+
+@contextlib.asynccontextmanager
+async def _running(process: Process) -> AsyncIterator[None]:
+    ready = asyncio.Event()
+    process.on_ready = ready.set
+    task = asyncio.create_task(inbound.main(process))
+    await asyncio.wait({asyncio.create_task(ready.wait()), task}, return_when=asyncio.FIRST_COMPLETED)
+    assert not task.done(), await task
+    try:
+        yield
+    finally:
+        process.stopping.set()
+        await asyncio.wait_for(task, 30)
+
+
+@pytest.fixture
+async def office(make_process: Callable[..., Process]) -> AsyncIterator[Office]:
+    process = make_process("inbound", inbound={"port": free_port(), "host": "127.0.0.1"}, lab={"enabled": True})
+    office = await _one_mail(process)
+    async with _running(process):
+        yield office
+
+
+def report(action: str, status: str) -> bytes:
+    about = RecipientReport(ANNA, ANNA, action, status, f"550 {status} no such user", "mx.example.org")
+    return dsn.write(
+        Report("mx.example.org", "", (about,), b"Subject: Hi\r\n"), "md@example.org", "x@y.test", NOW, bytes(16)
+    )
+
+
+@pytest.mark.parametrize(
+    "to", ["anna@example.org", "postmaster@mail.test", "b123@bounces.mail.test", "a@bounces.mail.test"]
+)
+async def test_mail_to_any_other_address_is_550_and_never_relayed(office: Office, to: str) -> None:
+    code, reply = await office.deliver(to, b"Subject: x\r\n\r\nx\r\n", "a@example.org")
+    assert (code, reply[:5]) == (550, "5.1.1")
+
+
+async def test_a_forged_return_path_is_550_and_changes_nothing(office: Office) -> None:
+    forged = office.address(Purpose.BOUNCE, secret=b"somebody else's key")
+    code, reply = await office.deliver(forged, report("failed", "5.1.1"))
+    assert (code, reply[:5]) == (550, "5.1.1")
+    assert (await office.kinds(), await office.suppressed()) == ([], [])
+
+
+async def test_a_failure_report_bounces_the_recipient_it_was_sent_for(office: Office) -> None:
+    code, _ = await office.deliver(office.address(Purpose.BOUNCE).upper(), report("failed", "5.1.1"))
+    assert code == 250
+    assert await office.kinds() == ["late_bounce"]
+    assert await office.suppressed() == [("everything", "hard_bounce")]
+
+
+async def test_a_delay_is_recorded_and_suppresses_nobody(office: Office) -> None:
+    assert (await office.deliver(office.address(Purpose.BOUNCE), report("delayed", "4.4.1")))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["delayed"], [])
+
+
+async def test_an_out_of_office_reply_is_taken_and_changes_nothing(office: Office) -> None:
+    away = b"From: anna@example.org\r\nAuto-Submitted: auto-replied\r\nSubject: Away\r\n\r\n550 5.1.1 I am away\r\n"
+    assert (await office.deliver(office.address(Purpose.BOUNCE), away))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == ([], [])
+
+
+async def test_a_person_who_answers_a_return_path_is_told_that_nobody_reads_it(office: Office) -> None:
+    code, reply = await office.deliver(office.address(Purpose.BOUNCE), b"Subject: Re\r\n\r\nhello?\r\n", ANNA)
+    assert (code, reply[:5]) == (550, "5.7.1")
+
+
+async def test_plain_mail_to_the_unsubscribe_address_unsubscribes(office: Office) -> None:
+    assert (await office.deliver(office.address(Purpose.UNSUBSCRIBE), b"Subject: stop\r\n\r\n\r\n", ANNA))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["unsubscribed"], [("marketing", "unsubscribe")])
+
+
+async def test_a_complaint_is_recorded_for_its_recipient(office: Office) -> None:
+    complaint = arf.write(arf.Complaint("abuse", "fbl/1"), "fbl@example.org", "c@d.test", NOW, bytes(16))
+    assert (await office.deliver(office.address(Purpose.COMPLAINT), complaint, "fbl@example.org"))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["complained"], [("marketing", "complaint")])
+
+
+async def test_a_report_for_a_recipient_that_is_not_known_any_more_is_taken_without_effect(office: Office) -> None:
+    office.recipient_id = UUID("01a20000-0000-7000-8000-000000000000")
+    assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250
+    assert await office.suppressed() == []

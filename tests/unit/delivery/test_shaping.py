@@ -1,0 +1,42 @@
+"""What a site is given, as tables."""
+
+import pytest
+
+from posthouse.delivery.shaping import HOLD_LEAST, HOLD_MOST, RESERVED, Load, connections_wanted, hold, room
+
+
+@pytest.mark.parametrize(
+    ("queued", "open_now", "seconds_per_mail", "wanted"),
+    [
+        (0, 0, 0.0, 0),  # nothing to do
+        (1, 0, 0.0, 1),
+        (500, 1, 0.0, 1),  # one until the first mail has told how long a mail takes
+        (10, 1, 0.003, 1),  # a fast receiver drains ten over one connection
+        (500, 1, 0.003, 3),
+        (500, 1, 1.0, 10),  # a slow one gets the limit
+        (10, 4, 0.003, 4),  # open sessions are not closed under a queue
+        (0, 3, 0.5, 3),
+    ],
+)
+def test_connections_follow_what_the_queue_would_take(
+    queued: int, open_now: int, seconds_per_mail: float, wanted: int
+) -> None:
+    assert connections_wanted(Load(queued, open_now, seconds_per_mail, 4), limit=10) == wanted
+
+
+@pytest.mark.parametrize(
+    ("connections", "seconds_per_mail", "held"),
+    [(1, 0.0, HOLD_LEAST), (1, 1.0, HOLD_LEAST), (10, 0.1, 100), (10, 0.001, HOLD_MOST)],
+)
+def test_about_a_second_of_mail_is_held(connections: int, seconds_per_mail: float, held: int) -> None:
+    assert hold(Load(0, connections, seconds_per_mail, -1)) == held
+
+
+def test_a_full_site_has_room_only_for_what_is_more_urgent_than_all_it_holds() -> None:
+    full = Load(queued=HOLD_LEAST, connections=1, seconds_per_mail=1.0, highest_held=4)
+    assert room(full, priority=4) == 0
+    assert room(full, priority=5) == RESERVED
+
+
+def test_a_site_is_filled_up_to_what_it_may_hold() -> None:
+    assert room(Load(queued=5, connections=1, seconds_per_mail=1.0, highest_held=9), priority=0) == HOLD_LEAST - 5

@@ -1,0 +1,62 @@
+"""What mail to a signed address means, as a table, and on real reports, complaints and automatic replies."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from posthouse.intake.connection import No
+from posthouse.intake.returned import LOOP, ONLY_COMPLAINTS, ONLY_REPORTS, Nothing, Unsubscribe, meaning
+from posthouse.wire import arf, dsn
+from posthouse.wire.arf import Complaint
+from posthouse.wire.dsn import RecipientReport, Report
+from posthouse.wire.verp import Purpose
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RECIPIENT = RecipientReport(
+    "anna@example.org", "anna@example.org", "failed", "5.1.1", "550 no such user", "mx.example.org"
+)
+DSN = dsn.write(
+    Report("mx.example.org", "", (RECIPIENT,), b"Subject: x\r\n"), "md@example.org", "b@c.test", NOW, bytes(16)
+)
+ARF = arf.write(Complaint("abuse", "fbl/1"), "fbl@example.org", "b@c.test", NOW, bytes(16))
+PLAIN = b"From: anna@example.org\r\nSubject: stop\r\n\r\nPlease stop.\r\n"
+AWAY = b"From: anna@example.org\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nI am away.\r\n"
+BROKEN = b'Content-Type: multipart/report; report-type=delivery-status; boundary="x"\r\n\r\nnothing inside\r\n'
+LOOPED = b"Received: by a; now\r\n" * 101 + PLAIN
+
+
+@pytest.mark.parametrize(
+    ("purpose", "mail_from", "content", "expected"),
+    [
+        (Purpose.BOUNCE, "", DSN, Report),
+        (Purpose.BOUNCE, "md@example.org", DSN, Report),
+        (Purpose.BOUNCE, "", ARF, Complaint),
+        (Purpose.BOUNCE, "anna@example.org", PLAIN, ONLY_REPORTS),
+        (Purpose.BOUNCE, "", PLAIN, Nothing.UNREADABLE),
+        (Purpose.BOUNCE, "", AWAY, Nothing.AUTO_REPLY),
+        (Purpose.BOUNCE, "anna@example.org", AWAY, Nothing.AUTO_REPLY),
+        (Purpose.BOUNCE, "", BROKEN, Nothing.UNREADABLE),
+        (Purpose.BOUNCE, "", LOOPED, LOOP),
+        (Purpose.BOUNCE, "", b"", Nothing.UNREADABLE),
+        (Purpose.COMPLAINT, "fbl@example.org", ARF, Complaint),
+        (Purpose.COMPLAINT, "anna@example.org", PLAIN, ONLY_COMPLAINTS),
+        (Purpose.COMPLAINT, "", DSN, Nothing.UNREADABLE),
+        (Purpose.COMPLAINT, "anna@example.org", AWAY, Nothing.AUTO_REPLY),
+        (Purpose.UNSUBSCRIBE, "anna@example.org", PLAIN, Unsubscribe),
+        (Purpose.UNSUBSCRIBE, "anna@example.org", b"", Unsubscribe),
+        (Purpose.UNSUBSCRIBE, "", PLAIN, Nothing.AUTO_REPLY),
+        (Purpose.UNSUBSCRIBE, "anna@example.org", AWAY, Nothing.AUTO_REPLY),
+        (Purpose.UNSUBSCRIBE, "md@example.org", DSN, Nothing.AUTO_REPLY),
+        (Purpose.UNSUBSCRIBE, "anna@example.org", LOOPED, LOOP),
+    ],
+)
+def test_each_address_takes_what_it_is_for(purpose: Purpose, mail_from: str, content: bytes, expected: object) -> None:
+    found = meaning(purpose, mail_from, content)
+    if isinstance(expected, type):
+        assert isinstance(found, expected)
+    else:
+        assert found == expected
+
+
+def test_no_refusal_is_temporary_because_a_report_that_comes_again_is_no_better() -> None:
+    assert all(refusal.code >= 550 for refusal in (LOOP, ONLY_COMPLAINTS, ONLY_REPORTS) if isinstance(refusal, No))
