@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.corridor import Corridor, MakeProcess, later, open_corridor
-from tests.lab_servers import CLOSE, Act, sink
+from tests.lab_servers import CLOSE, SILENCE, Act, sink
 
 from posthouse.intake import operate
 from posthouse.ledger import timeline
@@ -149,3 +149,15 @@ async def test_a_site_that_cannot_be_reached_defers_its_mail_with_the_reason(cor
             await asyncio.sleep(0.02)
     assert row.state is State.WAITING
     assert "there.test" in row.reason
+
+
+async def test_mail_does_not_wait_behind_one_the_receiver_is_slow_to_take(corridor: Corridor) -> None:
+    async with sink({"DOT": in_turn(SILENCE, b"250 ok\r\n")}) as receiver, corridor.delivering(receiver.port):
+        stuck = await corridor.send("stuck@there.test", priority=9)
+        quick = [await corridor.send(f"r{n}@there.test") for n in range(3)]
+        assert {row.state for row in await corridor.settled(quick, patience_s=5)} == {State.DELIVERED}
+        (row,) = await corridor.recipients(stuck.message_id)
+        assert row.state is State.CLAIMED
+        receiver.reactions["DOT"] = b"250 ok\r\n"
+        for writer in list(receiver.writers):
+            writer.close()

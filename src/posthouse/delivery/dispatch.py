@@ -17,6 +17,7 @@ from uuid import UUID
 
 from posthouse.delivery import ownership, settle
 from posthouse.delivery.courier import Courier, Envelope, NoRoute, SitePolicy
+from posthouse.delivery.hands import Hands
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.retry import RetrySchedule
@@ -24,6 +25,7 @@ from posthouse.delivery.routes import Routes
 from posthouse.delivery.settle import Ended, Settler, Tried
 from posthouse.delivery.site import Held, Site, SiteLimits
 from posthouse.ledger import suppression
+from posthouse.model import limits
 from posthouse.model.words import Pool, State
 from posthouse.outbox import claims
 from posthouse.outbox.claims import Claimed
@@ -31,6 +33,7 @@ from posthouse.runtime.postgres import DATABASE_GONE, transaction
 from posthouse.runtime.process import Process
 
 TICK_S: Final = 0.25
+ROUND_S: Final = 0.1
 SPACING_S: Final = 0.005  # between rounds while notifications pour in
 DOMAINS_PER_ROUND: Final = 1_000
 DRAIN_S: Final = 25.0
@@ -57,6 +60,7 @@ class Dispatcher:
         courier: Courier,
         preparer: Preparer,
         settler: Settler,
+        hands: Hands,
         lease: Lease,
         policy: SitePolicy,
         random: Random,
@@ -67,6 +71,7 @@ class Dispatcher:
         self._pool = pool
         self._preparer = preparer
         self._settler = settler
+        self._hands = hands
         self._lease = lease
         self._policy = policy
         self._random = random
@@ -79,9 +84,10 @@ class Dispatcher:
         self._after: dict[UUID, str] = defaultdict(str)  # where the walk through a workspace's destinations goes on
         self.peers: Collection[UUID] = (lease.worker_id,)
 
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._wake.set()
+    def wake(self, pools: str = "") -> None:
+        """There may be something to do, for these pools (comma separated) or for any."""
+        if not pools or self._pool in pools.split(","):
+            self._wake.set()
 
     async def run(self) -> None:
         """Works until the process stops, then drains."""
@@ -104,8 +110,12 @@ class Dispatcher:
         if not self._lease.valid():
             return False
         destinations, more = await self._destinations()
+        until = self.monotonic() + ROUND_S
         for destination in sorted(destinations, key=lambda d: -d.priority):
             await self._fill(destination)
+            if self.monotonic() > until:
+                more = True  # look again first: something more urgent may have come
+                break
         for name, site in list(self._sites.items()):
             site.scale()
             if site.quiet and site.suspended_until < self.monotonic():
@@ -138,18 +148,19 @@ class Dispatcher:
         site = self._sites.get(route.site)
         if site is None:
             site = self._sites[route.site] = Site(self, route, self._policy, self._limits)
-        if (room := site.room(destination.priority)) > 0:
+        room = min(site.room(destination.priority), limits.HELD_MAILS - len(self._hands))
+        if room > 0:
             site.add(await self._claim(destination, room))
 
     async def _claim(self, destination: Destination, most: int) -> list[Held]:
         """Claims mail and sets aside what has been suppressed since it was accepted."""
-        worker_id, now = self._lease.worker_id, self.now()
+        worker_id, workspace_id = self._lease.worker_id, destination.workspace_id
         async with transaction(self._process.pool) as connection:
             mails = await claims.claim(
-                connection, destination.workspace_id, self._pool, destination.domain, most, worker_id, now
+                connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now()
             )
-        async with self._process.pool.acquire() as connection:
-            found = await suppression.entries_of(connection, destination.workspace_id, {m.address for m in mails})
+            found = await suppression.entries_of(connection, workspace_id, {mail.address for mail in mails})
+        self._hands.take(mails)
         held = []
         for mail in mails:
             entries = found.get(suppression.folded(mail.address), ())
@@ -179,10 +190,11 @@ class Dispatcher:
             async with self._process.pool.acquire() as connection:
                 for (workspace_id, worker_id), ids in groups.items():
                     await claims.give_back(connection, workspace_id, ids, worker_id)
+        self._hands.drop(one.mail.recipient_id for one in held)
 
     async def _end(self, held: Held, state: State, reason: str) -> None:
         judgement = settle.unsent(held.mail, state, reason, self.now())
-        await self._settler.end(Ended(held.mail, held.worker_id, judgement, None))
+        await self._settler.end(Ended(held.mail, held.worker_id, judgement, None, self._process.ids.new()))
 
     # --- What sites ask for (site.Desk)
 
@@ -195,8 +207,11 @@ class Dispatcher:
         return self._process.clock.monotonic()
 
     def still_ours(self, held: Held) -> bool:
-        """Whether this mail may be dialled: its lease lives."""
-        return held.worker_id == self._lease.worker_id and self._lease.valid()
+        """Whether this mail may be dialled: its lease lives. If not, it is out of our hands."""
+        if held.worker_id == self._lease.worker_id and self._lease.valid():
+            return True
+        self._hands.drop([held.mail.recipient_id])
+        return False
 
     async def prepare(self, mail: Claimed) -> tuple[Envelope, bytes]:
         """The envelope and the signature in it."""
@@ -205,7 +220,7 @@ class Dispatcher:
     async def tried(self, held: Held, tried: Tried) -> None:
         """Hands an attempt over to be written down."""
         judgement = settle.judge(held.mail, tried, self._schedule, self._random.random())
-        await self._settler.end(Ended(held.mail, held.worker_id, judgement, tried))
+        await self._settler.end(Ended(held.mail, held.worker_id, judgement, tried, self._process.ids.new()))
 
     async def too_late(self, held: Held) -> None:
         """Ends a mail that expired while it waited its turn."""

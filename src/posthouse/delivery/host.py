@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from datetime import timedelta
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 from posthouse.accounts.directory import Directory
 from posthouse.delivery.courier import SitePolicy, TlsPolicy
 from posthouse.delivery.courier_mx import MxCourier
 from posthouse.delivery.dispatch import Dispatcher
+from posthouse.delivery.hands import Hands
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.settle import Settler
@@ -20,24 +22,27 @@ from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 
 _PEERS_S: Final = 2.0
+_STRANGERS_S: Final = 5.0
+_CLAIM_S: Final = 10.0  # no claim takes that long to come back
 
 
 async def main(process: Process) -> None:
     """Delivers until the process stops."""
     async with Directory.open(process) as directory, Lease(process) as lease:
-        settler = Settler(process)
-        dispatchers = _dispatchers(process, directory, lease, settler)
+        hands = Hands()
+        dispatchers = _dispatchers(process, directory, lease, hands)
 
-        def wake(_: str) -> None:
+        def wake(pools: str) -> None:
             for dispatcher in dispatchers:
-                dispatcher.wake()
+                dispatcher.wake(pools)
 
-        async with process.listener("outbox", wake), _knowing_peers(process, dispatchers):
+        rounds = (_watch_peers(process, dispatchers), _return_strangers(process, lease, hands))
+        async with process.listener("outbox", wake), _meanwhile(*rounds):
             process.ready()
             await asyncio.gather(*(dispatcher.run() for dispatcher in dispatchers))
 
 
-def _dispatchers(process: Process, directory: Directory, lease: Lease, settler: Settler) -> list[Dispatcher]:
+def _dispatchers(process: Process, directory: Directory, lease: Lease, hands: Hands) -> list[Dispatcher]:
     delivery = process.settings.delivery
     courier = MxCourier(
         helo_name=process.settings.server.hostname,
@@ -45,22 +50,23 @@ def _dispatchers(process: Process, directory: Directory, lease: Lease, settler: 
         routes=delivery.routes,
         allow_private=delivery.allow_private_mx,
     )
-    policy = SitePolicy(
-        tls=TlsPolicy(delivery.tls), local_addr=delivery.source_ip or None
-    )
-    preparer = Preparer(process, directory)
-    return [Dispatcher(process, pool, courier, preparer, settler, lease, policy, SystemRandom()) for pool in Pool]
+    policy = SitePolicy(tls=TlsPolicy(delivery.tls), local_addr=delivery.source_ip or None)
+    preparer, settler = Preparer(process, directory), Settler(process, hands)
+    return [
+        Dispatcher(process, pool, courier, preparer, settler, hands, lease, policy, SystemRandom()) for pool in Pool
+    ]
 
 
 @contextlib.asynccontextmanager
-async def _knowing_peers(process: Process, dispatchers: list[Dispatcher]) -> AsyncIterator[None]:
-    task = asyncio.create_task(_watch_peers(process, dispatchers), name="peers")
+async def _meanwhile(*rounds: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs these endless rounds while the block runs."""
+    tasks = [asyncio.create_task(each) for each in rounds]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _watch_peers(process: Process, dispatchers: list[Dispatcher]) -> None:
@@ -74,3 +80,18 @@ async def _watch_peers(process: Process, dispatchers: list[Dispatcher]) -> None:
         except DATABASE_GONE as error:
             process.log.warning("peers.unknown", error=str(error))
         await asyncio.sleep(_PEERS_S)
+
+
+async def _return_strangers(process: Process, lease: Lease, hands: Hands) -> None:
+    """Gives back what is claimed in our name and not in our hands: the answer to its claim was lost, so it was never dialled."""
+    while True:
+        await asyncio.sleep(_STRANGERS_S)
+        before = process.clock.now() - timedelta(seconds=_CLAIM_S)
+        try:
+            async with process.pool.acquire() as connection:
+                claimed = await claims.in_name_of(connection, lease.worker_id, before)
+                for workspace_id, recipient_id in hands.strangers(claimed):
+                    process.log.warning("claim.given_back", recipient_id=str(recipient_id))
+                    await claims.give_back(connection, workspace_id, [recipient_id], lease.worker_id)
+        except DATABASE_GONE as error:
+            process.log.warning("claims.unknown", error=str(error))

@@ -8,6 +8,7 @@ from uuid import UUID
 from posthouse.accounts.directory import Directory
 from posthouse.delivery.courier import Envelope
 from posthouse.intake import contents
+from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process
 from posthouse.wire import dkim, verp
@@ -54,12 +55,21 @@ class Preparer:
         message = mail.message
         if (known := self._signed.get(message.message_id)) is not None:
             return known
-        content = await contents.unpacked(
-            self._process, self._directory, mail.workspace_id, message.message_id, message.encoding, message.stored
-        )
+        content = await self._content(mail)
         keys = await self._directory.signing_keys(mail.workspace_id, message.sender.rpartition("@")[2])
         signed = Signed(dkim.sign(content, keys, self._process.clock.now()), content)
-        self._signed[message.message_id] = signed
+        if len(content) <= HELD_BODY_OCTETS:
+            self._signed[message.message_id] = signed
         if len(self._signed) > _CACHE:
             self._signed.popitem(last=False)
         return signed
+
+    async def _content(self, mail: Claimed) -> bytes:
+        message = mail.message
+        if message.stored is not None:
+            return await contents.unpacked(
+                self._process, self._directory, mail.workspace_id, message.message_id, message.encoding, message.stored
+            )
+        content = await contents.content(self._process, self._directory, mail.workspace_id, message.message_id)
+        assert content is not None, "retention removes no body that is still promised"
+        return content

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from posthouse.delivery.hands import Hands
 from posthouse.delivery.retry import RetrySchedule, next_attempt
 from posthouse.ledger import attempts, events, suppression
 from posthouse.ledger.attempts import Attempt
@@ -105,13 +106,15 @@ class Ended:
     worker_id: UUID
     judgement: Judgement
     tried: Tried | None
+    attempt_id: UUID
 
 
 class Settler:
     """Writes down how mails ended, many in one transaction, and keeps trying while the database is away."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, hands: Hands) -> None:
         self._process = process
+        self._hands = hands
         self._group: Group[Ended, None] = Group(self._commit, limits.SETTLEMENTS_PER_COMMIT)
         self._pending: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(limits.SETTLEMENTS_PENDING)
@@ -135,7 +138,7 @@ class Settler:
         self._pending.discard(task)
         self._room.release()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease ends, the mail is shown as unknown and tried again: late, but not lost.
+            # It stays in our hands until this process ends; then it is shown as unknown and tried again: late, but not lost.
             self._process.log.error("settle.failed", error=repr(error))
 
     async def _commit(self, batch: Sequence[Ended]) -> Sequence[None]:
@@ -144,6 +147,7 @@ class Settler:
             try:
                 async with transaction(self._process.pool) as connection:
                     await self._write(connection, batch)
+                self._hands.drop(ended.mail.recipient_id for ended in batch)
                 return [None] * len(batch)
             except DATABASE_GONE as error:
                 self._process.log.warning("settle.waits", mails=len(batch), error=str(error))
@@ -165,7 +169,7 @@ class Settler:
         assert tried is not None
         return Attempt(
             workspace_id=mail.workspace_id,
-            attempt_id=self._process.ids.new(),
+            attempt_id=ended.attempt_id,
             recipient_id=mail.recipient_id,
             message_id=mail.message.message_id,
             number=mail.attempt,

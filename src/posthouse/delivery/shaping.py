@@ -9,6 +9,7 @@ from math import ceil
 from typing import Final
 
 DRAIN_S: Final = 0.5  # another connection is opened when what is queued would take longer than this
+STALL_S: Final = 0.5  # ... or when mail is queued and no connection has moved for this long: they may all be at slow ones
 HOLD_S: Final = 1.0  # mail held in memory, in seconds of the site's measured rate
 HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first connections busy
 HOLD_MOST: Final = (
@@ -19,21 +20,26 @@ RESERVED: Final = 10  # places kept for mail of a higher priority than anything 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is known of a site now. `seconds_per_mail` is a moving average on one connection, 0.0 before the first mail."""
+    """What is known of a site now.
+
+    `seconds_per_mail` is a moving average on one connection, 0.0 before the first mail; `still_s` how long no session has begun
+    or ended a mail.
+    """
 
     queued: int
     connections: int
     seconds_per_mail: float
     highest_held: int  # priority; -1 when nothing is held
+    still_s: float = 0.0
 
 
 def connections_wanted(load: Load, limit: int) -> int:
     """How many connections the site should have. One until the first mail has told how long a mail takes."""
     if load.queued == 0:
         return load.connections
-    if load.seconds_per_mail == 0.0:
-        return max(1, load.connections)
-    return max(load.connections, min(limit, ceil(load.queued * load.seconds_per_mail / DRAIN_S)), 1)
+    drain = ceil(load.queued * load.seconds_per_mail / DRAIN_S)
+    stalled = load.connections + 1 if load.still_s > STALL_S else 1
+    return max(load.connections, min(limit, max(drain, stalled)))
 
 
 def hold(load: Load) -> int:

@@ -73,6 +73,7 @@ class Site:
         self._idle: list[asyncio.Future[None]] = []
         self._seconds_per_mail = 0.0
         self._failures = 0
+        self._moved_at = desk.monotonic()
 
     @property
     def quiet(self) -> bool:
@@ -99,6 +100,7 @@ class Site:
         while len(self._sessions) < wanted and self._desk.take_session():
             task = asyncio.create_task(self._session(), name=f"session {self.plan.site}")
             self._sessions.add(task)
+            self._moved_at = self._desk.monotonic()
             task.add_done_callback(self._session_ended)
 
     def empty(self) -> list[Held]:
@@ -119,7 +121,8 @@ class Site:
 
     def _load(self) -> Load:
         highest = -self._heap[0][0] if self._heap else -1
-        return Load(len(self._heap), len(self._sessions), self._seconds_per_mail, highest)
+        still_s = self._desk.monotonic() - self._moved_at
+        return Load(len(self._heap), len(self._sessions), self._seconds_per_mail, highest, still_s)
 
     def _wake_one(self) -> None:
         future = self._idle.pop()
@@ -152,6 +155,7 @@ class Site:
             except TimeoutError:
                 if future in self._idle:
                     self._idle.remove(future)
+        self._moved_at = self._desk.monotonic()
         return heapq.heappop(self._heap)[2] if self._heap else None
 
     async def _carry(self, held: Held, connection: Connection | None) -> Connection | None:

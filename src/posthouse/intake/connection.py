@@ -8,9 +8,9 @@ outside (`Listener.sweep`), so that a message costs no timer. Whatever goes wron
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
-from enum import Enum
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
+from posthouse.intake.answers import LOCAL_ERROR, STORAGE_GONE, TOO_LATE, Answer, HangUp, LaterAnswer, No, Session, Yes
 from posthouse.model.limits import (
     SMTP_ANSWER_S,
     SMTP_CLOSE_S,
@@ -24,44 +24,6 @@ from posthouse.wire.smtp_server import ServerMachine
 from posthouse.wire.smtp_server_events import Question, ServerConfig, StartTls
 from posthouse.wire.smtp_server_replies import Reply
 from posthouse.wire.smtp_server_states import State
-
-
-class Yes(NamedTuple):
-    """Accept, in the machine's words or in these."""
-
-    text: str = ""
-
-
-class No(NamedTuple):
-    """Refuse with this reply; 421 also ends the connection."""
-
-    code: int
-    enhanced: str
-    text: str
-
-
-class HangUp(Enum):
-    """Say nothing and end the connection."""
-
-    NOW = "now"
-
-
-Answer: TypeAlias = Yes | No | HangUp
-LaterAnswer: TypeAlias = Coroutine[Any, Any, Answer]
-
-STORAGE_GONE: Final = No(451, "4.3.0", "Storage is out of reach for a moment, please try again")
-LOCAL_ERROR: Final = No(451, "4.3.0", "Local error, please try again")
-TOO_LATE: Final = No(451, "4.4.5", "The answer took too long, please try again")
-
-
-class Session(Protocol):
-    """What a listener's owner decides about one connection."""
-
-    def opened(self) -> bool | Coroutine[Any, Any, bool]:
-        """Before the banner: whether the client is trusted for its address, so that AUTH may be left out."""
-
-    def answer(self, question: Question) -> Answer | LaterAnswer:
-        """Decide. Exceptions become 451 4.3.0 and are logged."""
 
 
 class Host(Protocol):

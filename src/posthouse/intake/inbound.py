@@ -11,7 +11,7 @@ from uuid import UUID
 from posthouse.accounts.attempts import source_of
 from posthouse.accounts.directory import Directory
 from posthouse.intake import reports
-from posthouse.intake.connection import Answer, LaterAnswer, No, Yes
+from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.listener import Listener
 from posthouse.intake.returned import Meaning, Nothing, Unsubscribe, meaning
 from posthouse.runtime import network

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-from posthouse.intake.connection import Connection, Session
+from posthouse.intake.answers import Session
+from posthouse.intake.connection import Connection
 from posthouse.model.limits import (
     CONNECTIONS_PER_ADDRESS,
     LISTENER_OCTETS,

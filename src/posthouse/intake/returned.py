@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
-from posthouse.intake.connection import No
+from posthouse.intake.answers import No
 from posthouse.model.limits import RECEIVED_HOPS
 from posthouse.wire import arf, dsn, headers
 from posthouse.wire.arf import Complaint

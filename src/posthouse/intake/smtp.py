@@ -14,7 +14,8 @@ from posthouse.accounts.attempts import AttemptLimiter, source_of
 from posthouse.accounts.directory import Directory
 from posthouse.intake import submission
 from posthouse.intake.accept import Door
-from posthouse.intake.connection import Answer, Connection, LaterAnswer, No, Yes
+from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
+from posthouse.intake.connection import Connection
 from posthouse.intake.listener import Listener
 from posthouse.intake.submission import Arrival
 from posthouse.model.limits import AUTH_BURST, AUTH_INTERVAL_S

@@ -12,7 +12,7 @@ from uuid import UUID
 from posthouse.content.stamp import Stamp, stamp
 from posthouse.content.submitted import Prepared, Trace, prepare
 from posthouse.intake import submission_options
-from posthouse.intake.connection import No
+from posthouse.intake.answers import No
 from posthouse.intake.request_attachments import blocked_extension
 from posthouse.intake.submission_options import Options
 from posthouse.model.errors import FieldProblem

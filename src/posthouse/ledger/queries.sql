@@ -7,11 +7,13 @@ FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[], $
      AS e (workspace_id, event_id, occurred_at, message_id, recipient_id, kind, data);
 
 -- name: append_attempts
+-- The same attempt may come again when the answer to a commit was lost.
 INSERT INTO attempts (workspace_id, attempt_id, recipient_id, message_id, number, worker_id, started_at, ended_at, outcome, stage,
                       code, enhanced, text, remote, tls, signature, transcript)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
                      $9::text[], $10::text[], $11::smallint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[],
-                     $17::text[]);
+                     $17::text[])
+ON CONFLICT (workspace_id, attempt_id) DO NOTHING;
 
 -- name: events_of_message
 -- $3 is the message's own id as a lower bound: nothing happened to it before it existed, so older partitions are not opened.

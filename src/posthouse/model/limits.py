@@ -31,7 +31,6 @@ CALLS_OCTETS: Final = (
 )
 PROBLEMS_PER_MESSAGE: Final = 100  # bad fields named in one answer; somebody who has more fixes these first
 POINTER_CHARS: Final = 200  # of a field name repeated in a problem: a client's megabyte of name is not echoed
-HEADER_NAME_CHARS: Final = 76  # RFC 5322 2.1.1: leaves the name on the first line of a folded field
 IDEMPOTENCY_KEY_CHARS: Final = 255
 PAGE_ROWS: Final = 100  # of one listing
 PAGE_ROWS_DEFAULT: Final = 25
@@ -182,5 +181,7 @@ DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisat
 # --- Group commit, in and out
 CALLS_PER_COMMIT: Final = 200  # requests that share one transaction; more would make the first of them wait
 ACCEPT_S: Final = 30.0  # a client has long given up on an answer that takes longer
+HELD_BODY_OCTETS: Final = 65_536  # larger bodies are read when their turn has come, not held while they wait
+HELD_MAILS: Final = 5_000  # claimed and waiting in one process; with the bodies they may have, about 100 MB
 SETTLEMENTS_PER_COMMIT: Final = 500
 SETTLEMENTS_PENDING: Final = 5_000  # ended mails awaiting the database; at the limit sending stops, not memory grows

@@ -12,7 +12,7 @@ class Source(StrEnum):
 
 
 class MailClass(StrEnum):
-    """What a message is for; decides its road (requirements §0)."""
+    """What a message is for; decides its road."""
 
     BUSINESS = "business"
     TRANSACTIONAL = "transactional"

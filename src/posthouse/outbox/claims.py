@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.words import MailClass, Pool, State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
@@ -19,7 +20,7 @@ class Message:
     mail_class: MailClass
     smtputf8: bool
     encoding: int  # of `stored`, see bodies
-    stored: bytes
+    stored: bytes | None  # None: too large to hold while it waits its turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ async def claim(
 
 
 async def _messages(connection: Connection, workspace_id: UUID, message_ids: set[UUID]) -> dict[UUID, Message]:
-    rows = await connection.fetch(SQL.claimed_messages, workspace_id, list(message_ids))
+    rows = await connection.fetch(SQL.claimed_messages, workspace_id, list(message_ids), HELD_BODY_OCTETS)
     return {
         row["message_id"]: Message(
             row["message_id"],
@@ -138,6 +139,12 @@ async def _messages(connection: Connection, workspace_id: UUID, message_ids: set
         )
         for row in rows
     }
+
+
+async def in_name_of(connection: Connection, worker_id: UUID, before: datetime) -> list[tuple[UUID, UUID]]:
+    """(workspace_id, recipient_id) of what this worker claimed before `before` and nobody settled."""
+    rows = await connection.fetch(SQL.claimed_in_my_name, worker_id, before)
+    return [(row["workspace_id"], row["recipient_id"]) for row in rows]
 
 
 async def give_back(connection: Connection, workspace_id: UUID, recipient_ids: Sequence[UUID], worker_id: UUID) -> None:

@@ -77,10 +77,15 @@ FROM due WHERE o.workspace_id = $1 AND o.recipient_id = due.recipient_id
 RETURNING o.recipient_id, o.message_id, o.address, o.domain, o.priority, o.attempts, o.expires_at;
 
 -- name: claimed_messages
--- What a worker needs to send what it has claimed; a message to many recipients is read once.
-SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, b.encoding, b.content
+-- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
+-- turn has come.
+SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, b.encoding, CASE WHEN m.octets <= $3 THEN b.content END AS content
 FROM messages m JOIN bodies b USING (workspace_id, message_id)
 WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
+
+-- name: claimed_in_my_name
+-- Cross-workspace read: what a worker has held for longer than any claim takes to come back.
+SELECT workspace_id, recipient_id FROM outbox WHERE claimed_by = $1 AND state = 'claimed' AND claimed_at < $2;
 
 -- name: give_back
 -- claimed -> ready for mail that never met the wire: the attempt does not count.

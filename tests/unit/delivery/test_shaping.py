@@ -25,6 +25,14 @@ def test_connections_follow_what_the_queue_would_take(
 
 
 @pytest.mark.parametrize(
+    ("still_s", "open_now", "wanted"),
+    [(0.4, 1, 1), (0.6, 1, 2), (0.6, 9, 10), (60, 10, 10)],  # one more at a time, never over the limit
+)
+def test_a_connection_is_added_when_none_has_moved_while_mail_waits(still_s: float, open_now: int, wanted: int) -> None:
+    assert connections_wanted(Load(5, open_now, 0.003, 4, still_s), limit=10) == wanted
+
+
+@pytest.mark.parametrize(
     ("connections", "seconds_per_mail", "held"),
     [(1, 0.0, HOLD_LEAST), (1, 1.0, HOLD_LEAST), (10, 0.1, 100), (10, 0.001, HOLD_MOST)],
 )

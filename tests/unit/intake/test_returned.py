@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from posthouse.intake.connection import No
+from posthouse.intake.answers import No
 from posthouse.intake.returned import LOOP, ONLY_COMPLAINTS, ONLY_REPORTS, Nothing, Unsubscribe, meaning
 from posthouse.wire import arf, dsn
 from posthouse.wire.arf import Complaint

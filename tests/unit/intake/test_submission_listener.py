@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from posthouse.intake.connection import Answer, Connection, HangUp, LaterAnswer, Yes
+from posthouse.intake.answers import Answer, HangUp, LaterAnswer, Yes
+from posthouse.intake.connection import Connection
 from posthouse.intake.listener import Listener
 from posthouse.model.limits import SMTP_ANSWER_S, SMTP_EXCHANGE_S, SMTP_IDLE_S
 from posthouse.runtime.network import ensure_self_signed

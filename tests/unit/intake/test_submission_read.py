@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from posthouse.intake.connection import No
+from posthouse.intake.answers import No
 from posthouse.intake.submission import Arrival, read, recipient_address, refused
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Refused, Submission, Submitter
