@@ -215,6 +215,9 @@ async def test_the_shape_counts_mail_by_destination_and_age(corridor: Corridor) 
         (Filters(state=State.WAITING), {"c"}),
         (Filters(state=State.READY), {"a", "b"}),
         (Filters(state=State.WAITING, domain="there.test"), set()),
+        (Filters(query="bob@", domain="other.test"), {"b"}),
+        (Filters(query="bob@", state=State.WAITING), set()),
+        (Filters(query="eve@", state=State.WAITING), {"c"}),
         (Filters(query="nothing here"), set()),
         (Filters(query="'; DROP TABLE outbox; --"), set()),
     ],
@@ -232,12 +235,19 @@ async def test_messages_are_found(corridor: Corridor, filters: Filters, found: s
     assert {names[one.message.message_id] for one in listed} == found
 
 
-async def test_listing_pages_by_cursor_without_gaps_or_repeats(corridor: Corridor) -> None:
-    sent = [(await corridor.send("bob@there.test")).message_id for _ in range(7)]
+@pytest.mark.parametrize(
+    "filters", [Filters(), Filters(query="bob@"), Filters(query="bob@", tag="odd"), Filters(tag="odd")]
+)
+async def test_listing_pages_by_cursor_without_gaps_or_repeats(corridor: Corridor, filters: Filters) -> None:
+    sent = []
+    for n in range(9):
+        message = await corridor.send("bob@there.test", tags=("odd",) if n % 2 else ())
+        if not filters.tag or n % 2:
+            sent.append(message.message_id)
     seen, cursor = [], None
     while True:
         async with corridor.process.pool.acquire() as connection:
-            page = await messages.search(connection, corridor.submitter.workspace_id, Filters(), cursor, 3)
+            page = await messages.search(connection, corridor.submitter.workspace_id, filters, cursor, 3)
         if not page:
             break
         seen += [one.message.message_id for one in page]

@@ -110,13 +110,22 @@ async def stored_body(connection: Connection, workspace_id: UUID, message_id: UU
 async def search(
     connection: Connection, workspace_id: UUID, filters: Filters, after: UUID | None, limit: int
 ) -> list[Listed]:
-    """Messages newest first, below the cursor `after` (the last message_id of the page before)."""
-    candidates = await _candidates(connection, workspace_id, filters, after, limit)
-    if candidates is None:
-        rows = await _walk(connection, workspace_id, filters, after, limit)
-    else:
+    """Messages newest first, below the cursor `after` (the last message_id of the page before).
+
+    Fewer than `limit` come back only when there are no more.
+    """
+    found: list[Listed] = []
+    while len(found) < limit:
+        candidates = await _candidates(connection, workspace_id, filters, after, limit)
+        if candidates is None:
+            rows = await _walk(connection, workspace_id, filters, after, limit)
+            return await _listed(connection, workspace_id, rows, filters)
         rows = await connection.fetch(SQL.messages_by_id, workspace_id, candidates)
-    return await _listed(connection, workspace_id, [m for m in map(_message, rows) if _fits(m, filters)])
+        found += await _listed(connection, workspace_id, rows, filters)
+        if len(candidates) < limit:
+            break
+        after = candidates[-1]
+    return found[:limit]
 
 
 async def _candidates(
@@ -125,7 +134,7 @@ async def _candidates(
     """Ids through the narrowest index there is for these filters; None when the messages have to be walked."""
     term = search_terms.read(filters.query)
     if isinstance(term, search_terms.MessageId):
-        rows = await connection.fetch(SQL.list_by_header, workspace_id, term.text)
+        rows = await connection.fetch(SQL.list_by_header, workspace_id, term.text, after, limit)
     elif isinstance(term, search_terms.AddressRange):
         rows = await connection.fetch(SQL.list_by_address, workspace_id, term.first, term.past, after, limit)
     elif filters.state in _RARE and not filters.query:
@@ -155,26 +164,31 @@ async def _walk(
     )
 
 
-def _fits(message: MessageRow, filters: Filters) -> bool:
-    """The filters an index lookup has not applied."""
+async def _listed(connection: Connection, workspace_id: UUID, rows: Iterable[Record], filters: Filters) -> list[Listed]:
+    """The lines of these messages, but those a filter leaves out that no index has applied."""
+    found = [_message(row) for row in rows]
+    by_message: dict[UUID, list[RecipientRow]] = {m.message_id: [] for m in found}
+    for row in await connection.fetch(SQL.recipients_of_many, workspace_id, list(by_message)):
+        by_message[row["message_id"]].append(_recipient(row))
+    return [
+        Listed(m, tuple(people[:_SHOWN_RECIPIENTS]), dict(Counter(r.state for r in people)))
+        for m in found
+        for people in [by_message[m.message_id]]
+        if _fits(m, people, filters)
+    ]
+
+
+def _fits(message: MessageRow, people: Sequence[RecipientRow], filters: Filters) -> bool:
     return (
         (filters.source is None or message.source == filters.source)
         and (not filters.tag or filters.tag in message.tags)
         and (filters.since is None or message.accepted_at >= filters.since)
         and (filters.until is None or message.accepted_at < filters.until)
+        and any(
+            (filters.state is None or r.state is filters.state) and (not filters.domain or r.domain == filters.domain)
+            for r in people
+        )
     )
-
-
-async def _listed(connection: Connection, workspace_id: UUID, found: Iterable[MessageRow]) -> list[Listed]:
-    messages = list(found)
-    by_message: dict[UUID, list[RecipientRow]] = {m.message_id: [] for m in messages}
-    for row in await connection.fetch(SQL.recipients_of_many, workspace_id, list(by_message)):
-        by_message[row["message_id"]].append(_recipient(row))
-    return [
-        Listed(m, tuple(rows[:_SHOWN_RECIPIENTS]), dict(Counter(r.state for r in rows)))
-        for m in messages
-        for rows in [by_message[m.message_id]]
-    ]
 
 
 def _message(row: Record) -> MessageRow:

@@ -209,7 +209,8 @@ WHERE workspace_id = $1 AND state = $2 AND ($3::uuid IS NULL OR message_id < $3)
 ORDER BY message_id DESC LIMIT $4;
 
 -- name: list_by_header
-SELECT message_id FROM messages WHERE workspace_id = $1 AND message_id_header = $2 ORDER BY message_id DESC LIMIT 100;
+SELECT message_id FROM messages WHERE workspace_id = $1 AND message_id_header = $2 AND ($3::uuid IS NULL OR message_id < $3)
+ORDER BY message_id DESC LIMIT $4;
 
 -- name: messages_by_id
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,

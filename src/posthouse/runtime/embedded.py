@@ -35,7 +35,7 @@ DATABASE: Final = "posthouse"
 APP_ROLE: Final = "posthouse_app"
 _SOCKET_FOLDER_CHARS: Final = 90  # sun_path holds 107 and the socket's own name takes 16 of them
 _POLL_S: Final = 0.05
-_READY_LINE: Final = 7  # of postmaster.pid; pg_ctl waits for it too
+_STATUS_LINE: Final = 7  # of postmaster.pid; pg_ctl waits for it too
 
 _CONF: Final = """\
 # Written at every start. Settings of your own go into custom.conf beside this file; they win.
@@ -167,7 +167,7 @@ class Server:
 
     def _prepare_sockets(self, runner: Runner) -> None:
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.sockets.stat().st_uid not in {os.geteuid(), runner.owner}:
+        if self.sockets.parent != self._data and self.sockets.stat().st_uid not in {os.geteuid(), runner.owner}:
             raise EmbeddedError(f"{self.sockets} belongs to somebody else: remove it")
         embedded_runner.give(self.sockets, runner)
 
@@ -257,9 +257,14 @@ def _postmaster_lines(cluster: Path) -> list[str]:
         return []
 
 
-def _is_ready(cluster: Path, pid: int) -> bool:
+def _status(cluster: Path) -> str:
+    """starting, ready, stopping; empty when there is no postmaster."""
     lines = _postmaster_lines(cluster)
-    return len(lines) > _READY_LINE and lines[0] == str(pid) and lines[_READY_LINE].strip() == "ready"
+    return lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+
+
+def _is_ready(cluster: Path, pid: int) -> bool:
+    return _status(cluster) == "ready" and _postmaster_lines(cluster)[:1] == [str(pid)]
 
 
 def running_postmaster(cluster: Path) -> int:
@@ -275,9 +280,9 @@ def running_postmaster(cluster: Path) -> int:
 
 
 async def stop_stranger(cluster: Path, log: Logger) -> None:
-    """End a postmaster that a killed supervisor left behind: it may finish by itself first, then fast, then by force."""
+    """End a postmaster that a killed supervisor left behind: one that is stopping may finish, then fast, then by force."""
     for number, patience_s in (
-        (None, limits.LOCK_PATIENCE_S),
+        (None, limits.LOCK_PATIENCE_S if _status(cluster) == "stopping" else 0.0),
         (signal.SIGINT, limits.DATABASE_STOP_S),
         (signal.SIGQUIT, limits.DATABASE_STOP_S),
         (signal.SIGKILL, limits.DATABASE_STOP_S),

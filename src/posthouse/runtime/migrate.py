@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from posthouse.model import limits
 from posthouse.runtime.postgres import Connection, PostgresError, connect
 
 APP_ROLE: Final = "posthouse_app"
@@ -105,6 +106,18 @@ async def migrate(dsn: str, *, app_password: str | None = None) -> list[str]:
         await connection.close()
 
 
+async def is_empty(dsn: str, *, app_password: str | None = None) -> bool:
+    """Whether nothing was ever migrated here; then the role that a dump's grants name is there. Raises MigrationError."""
+    connection = await connect(dsn, name="posthouse restore")
+    try:
+        if await connection.fetchval(_HAS_TABLE):
+            return False
+        await _ensure_role(connection, app_password)
+        return True
+    finally:
+        await connection.close()
+
+
 async def outstanding(connection: Connection) -> list[Migration]:
     """What this database lacks. Raises MigrationError when it is not this program's."""
     if not await connection.fetchval(_HAS_TABLE):
@@ -150,9 +163,9 @@ async def _apply(connection: Connection, migration: Migration) -> str:
     return migration.name
 
 
-async def app_dsn(dsn: str) -> str:
+async def app_dsn(dsn: str, *, patience_s: float = limits.DATABASE_PATIENCE_S) -> str:
     """The DSN processes use: as posthouse_app where the user of `dsn` may step into that role, else unchanged."""
-    connection = await connect(dsn, name="posthouse")
+    connection = await connect(dsn, name="posthouse", patience_s=patience_s)
     try:
         able = await _may_become_app(connection)
     finally:

@@ -122,6 +122,18 @@ class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
     connections: Annotated[Positive, Meta(description="Most connections at a time of one process.")] = 200
 
 
+class Intake(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every mail passes on its way in, whichever door it takes."""
+
+    malware_scanner: Annotated[
+        str,
+        Meta(
+            description='clamd that looks at every mail: "host:port" or "unix:/path". Its StreamMaxLength and MaxScanSize must hold'
+            " the largest mail. While it cannot be asked nothing is accepted. Empty: none."
+        ),
+    ] = ""
+
+
 class Mail(Struct, frozen=True, forbid_unknown_fields=True):
     """What every mail carries."""
 
@@ -200,6 +212,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     web: Web = Web()
     submission: Submission = Submission()
     inbound: Inbound = Inbound()
+    intake: Intake = Intake()
     mail: Mail = Mail()
     delivery: Delivery = Delivery()
     processes: Processes = Processes()
@@ -242,3 +255,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 def connectable(host: str) -> str:
     """An address one can dial for a listener's address."""
     return "127.0.0.1" if host in {"*", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+
+
+def stream_address(text: str) -> Path | tuple[str, int]:
+    """The socket that "unix:/path", "host:port" or "[v6]:port" names. ValueError when it names none."""
+    if text.startswith("unix:/"):
+        return Path(text.removeprefix("unix:"))
+    host, _, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not host or host.startswith("unix:") or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is neither host:port nor unix:/path")
+    return host, int(port)

@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from posthouse.runtime.settings import Settings
+from posthouse.runtime.settings import Settings, stream_address
 
 PREFIX: Final = "POSTHOUSE_"
 SYSTEM_FILE: Final = Path("/etc/posthouse/posthouse.toml")
@@ -89,7 +89,7 @@ def _fields(section: str) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.name: field for field in msgspec.structs.fields(SECTIONS[section])}
 
 
-def _section(section: str, given: dict[str, Any], problems: list[str]) -> Any:  # noqa: ANN401 - one of ten structs
+def _section(section: str, given: dict[str, Any], problems: list[str]) -> Any:  # noqa: ANN401 - one of the sections' structs
     known = _fields(section)
     made = {}
     for name, value in given.items():
@@ -134,6 +134,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield "server.kek: must be 32 octets in base64"
     except ValueError:
         yield "server.kek: is not base64"
+    try:
+        if scanner := settings.intake.malware_scanner:
+            stream_address(scanner)
+    except ValueError as error:
+        yield f"intake.malware_scanner: {error}"
     for domain, hop in settings.delivery.routes.items():
         host, _, port = hop.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:

@@ -36,6 +36,10 @@ class SealError(Exception):
     """A value that does not open: wrong key, wrong place, or changed."""
 
 
+class KekError(Exception):
+    """The key-encryption key cannot be had; the text says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
     """A data key as it is stored: useless without the KEK called `kek_id`."""
@@ -183,16 +187,23 @@ def key_id_of(sealed: bytes) -> UUID:
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault under the key-encryption key of the settings. Raises FileNotFoundError, ValueError when a key file is bad."""
+    """The vault under the key-encryption key of the settings. Raises KekError."""
     secret = settings.kek or read_kek(settings.kek_path)
     return Vault(LocalKey(secret), tuple(LocalKey(read_kek(path)) for path in settings.server.kek_retired))
 
 
 def read_kek(path: Path) -> bytes:
-    """The 32 octets in a key file. Raises ValueError when it holds something else."""
-    secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+    """The 32 octets in a key file. Raises KekError when it is not there or holds something else."""
+    try:
+        secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+    except FileNotFoundError as error:
+        raise KekError(
+            f"there is no key-encryption key in {path}: copy it from the host that made it (`posthouse up` makes a new one)"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise KekError(f"the key-encryption key in {path} cannot be read: {error}") from error
     if len(secret) != _KEY_OCTETS:
-        raise ValueError(f"{path} does not hold 32 octets in base64")
+        raise KekError(f"{path} does not hold 32 octets in base64")
     return secret
 
 

@@ -1,0 +1,108 @@
+"""Reading and cancelling messages."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from posthouse.intake.contents import content
+from posthouse.intake.operate import apply
+from posthouse.ledger import timeline
+from posthouse.ledger.timeline import AttemptRow
+from posthouse.model.limits import PAGE_ROWS_DEFAULT
+from posthouse.outbox import messages
+from posthouse.outbox.messages import Filters, MessageRow
+from posthouse.outbox.operator import CANCEL, Selection
+from posthouse.runtime.postgres import Connection
+from posthouse.web.api import views
+from posthouse.web.api.exchange import Answer, Exchange, answer
+from posthouse.web.api.problems import refuse
+
+RFC822 = "message/rfc822"
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """How many recipients' mail was taken back; the rest had left, or was leaving."""
+
+    cancelled: int
+
+
+async def search(exchange: Exchange) -> Answer:
+    """A page of messages, newest first."""
+    query = cast("dict[str, Any]", dict(exchange.query))
+    limit = query.pop("limit", PAGE_ROWS_DEFAULT)
+    after = query.pop("cursor", None)
+    filters = Filters(query=query.pop("q", ""), **query)
+    async with exchange.rooms.process.pool.acquire() as connection:
+        listed = await messages.search(connection, exchange.submitter.workspace_id, filters, after, limit)
+    following = listed[-1].message.message_id if len(listed) == limit else None
+    return answer(views.Page(tuple(map(views.summary, listed)), following))
+
+
+async def show(exchange: Exchange) -> Answer:
+    """One message with its recipients."""
+    async with exchange.rooms.process.pool.acquire() as connection:
+        message = await _find(connection, exchange)
+        if message is None:
+            return _unknown()
+        workspace_id, message_id = exchange.submitter.workspace_id, message.message_id
+        recipients = await messages.recipients(connection, workspace_id, message_id)
+        events = await timeline.events(connection, workspace_id, message_id)
+    return answer(views.detail(message, recipients, events, exchange.rooms.process.clock.now()))
+
+
+async def events(exchange: Exchange) -> Answer:
+    """What happened to a message."""
+    async with exchange.rooms.process.pool.acquire() as connection:
+        message = await _find(connection, exchange)
+        if message is None:
+            return _unknown()
+        workspace_id, message_id = exchange.submitter.workspace_id, message.message_id
+        recipients = await messages.recipients(connection, workspace_id, message_id)
+        found = await timeline.events(connection, workspace_id, message_id)
+    return answer(views.timeline(found, recipients))
+
+
+async def raw(exchange: Exchange) -> Answer:
+    """The message as sent: the signatures of the last attempt, then the content as accepted."""
+    rooms, workspace_id = exchange.rooms, exchange.submitter.workspace_id
+    async with rooms.process.pool.acquire() as connection:
+        message = await _find(connection, exchange)
+        if message is None:
+            return _unknown()
+        recipients = await messages.recipients(connection, workspace_id, message.message_id)
+        ids = [recipient.recipient_id for recipient in recipients]
+        attempts = await timeline.attempts(connection, workspace_id, message.message_id, ids)
+    stored = await content(rooms.process, rooms.directory, workspace_id, message.message_id)
+    if stored is None:
+        return refuse(404, "The content of this message is not kept any more.")
+    return Answer(200, _last_signature(attempts) + stored, RFC822)
+
+
+async def cancel(exchange: Exchange) -> Answer:
+    """Take back what has not left."""
+    async with exchange.rooms.process.pool.acquire() as connection:
+        message = await _find(connection, exchange)
+    if message is None:
+        return _unknown()
+    submitter = exchange.submitter
+    selection = Selection(message_id=message.message_id)
+    cancelled = await apply(exchange.rooms.process, submitter.workspace_id, CANCEL, selection, f"key:{submitter.name}")
+    return answer(Cancelled(cancelled))
+
+
+async def _find(connection: Connection, exchange: Exchange) -> MessageRow | None:
+    try:
+        message_id = UUID(exchange.path["id"])
+    except ValueError:
+        return None
+    return await messages.find(connection, exchange.submitter.workspace_id, message_id)
+
+
+def _last_signature(attempts: Sequence[AttemptRow]) -> bytes:
+    return next((attempt.signature for attempt in reversed(attempts) if attempt.signature), b"")
+
+
+def _unknown() -> Answer:
+    return refuse(404, "There is no message with this id in the workspace.")

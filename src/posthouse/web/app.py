@@ -1,0 +1,87 @@
+"""The web as one ASGI application: the API, its reference and the probes in front, the pages behind."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+from litestar import Litestar
+from litestar.datastructures import State
+
+from posthouse.runtime.metrics import CONTENT_TYPE
+from posthouse.web import pages
+from posthouse.web.api import openapi, reference
+from posthouse.web.api.bodies import Receive, bounded
+from posthouse.web.api.exchange import JSON, Answer
+from posthouse.web.api.problems import refuse
+from posthouse.web.api.router import Api, write
+from posthouse.web.api.table import OPERATIONS
+from posthouse.web.rooms import Rooms
+from posthouse.web.security import Send, secured
+
+if TYPE_CHECKING:
+    from litestar.types import ExceptionHandlersMap
+
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+def build(rooms: Rooms) -> "Front":
+    """The application of a process."""
+    described = openapi.document(OPERATIONS, rooms.process.settings.public_url)
+    fixed = {
+        "/openapi.json": Answer(200, msgspec.json.encode(described), JSON),
+        "/docs": Answer(200, reference.page(described), "text/html; charset=utf-8"),
+        "/docs.css": Answer(200, reference.STYLE, "text/css; charset=utf-8"),
+        "/healthz": Answer(200, b"alive\n", _TEXT),
+    }
+    return Front(rooms, Api(rooms, OPERATIONS), fixed, _pages(rooms))
+
+
+class Front:
+    """Sends each request to what answers it; every response leaves with the security headers."""
+
+    def __init__(self, rooms: Rooms, api: Application, fixed: dict[str, Answer], behind: Litestar) -> None:
+        self._rooms = rooms
+        self._api = api
+        self._fixed = fixed
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan of the application."""
+        path = scope.get("path", "")
+        if scope["type"] != "http":
+            await self._behind(scope, receive, send)  # type: ignore[arg-type]
+        elif path == "/v1" or path.startswith("/v1/"):
+            await self._api(scope, receive, send)
+        elif answer := await self._plain(path, scope["method"]):
+            await write(answer, send)
+        else:
+            await self._behind(scope, bounded(receive), secured(send))  # type: ignore[arg-type]
+
+    async def _plain(self, path: str, method: str) -> Answer | None:
+        answer = self._fixed.get(path) or await self._probe(path)
+        if answer and method not in ("GET", "HEAD"):
+            return refuse(405, f"{path} answers GET.", (("allow", "GET, HEAD"),))
+        return answer
+
+    async def _probe(self, path: str) -> Answer | None:
+        process = self._rooms.process
+        if path == "/metrics":
+            return Answer(200, process.metrics.render(), CONTENT_TYPE)
+        if path == "/readyz":
+            ready, reason = await process.health.state()
+            return Answer(200 if ready else 503, f"{reason}\n".encode(), _TEXT)
+        return None
+
+
+def _pages(rooms: Rooms) -> Litestar:
+    return Litestar(
+        route_handlers=pages.routes,
+        exception_handlers=cast("ExceptionHandlersMap", pages.exception_handlers),
+        middleware=pages.middleware,
+        openapi_config=None,
+        state=State({"rooms": rooms}),
+        debug=False,
+    )

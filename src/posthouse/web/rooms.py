@@ -1,0 +1,18 @@
+"""What the web's handlers work with: one value, made by `host.main` and handed to whatever answers a request."""
+
+from dataclasses import dataclass
+
+from posthouse.accounts.directory import Directory
+from posthouse.intake.accept import Door
+from posthouse.runtime.dns import Resolver
+from posthouse.runtime.process import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The process with its pool and clock, who may do what, the door messages go in by, and the DNS."""
+
+    process: Process
+    directory: Directory
+    door: Door
+    resolver: Resolver
