@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
 
-.PHONY: env up check test test-slow lock clean
+.PHONY: env up check test test-slow reference lock clean
 
 ## env: .venv with locked dependencies and the command .venv/bin/posthouse
 env: $(STAMP)
@@ -40,6 +40,10 @@ test: env
 test-slow: env
 	@sh tests/packages.sh
 	.venv/bin/pytest -m slow tests
+
+## reference: docs/reference anew from the code
+reference: env
+	.venv/bin/python scripts/reference.py
 
 ## lock: resolve the dependencies of pyproject.toml anew
 lock:

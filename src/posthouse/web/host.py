@@ -12,7 +12,6 @@ from posthouse.accounts.directory import Directory
 from posthouse.intake.accept import Door
 from posthouse.model.limits import KEEP_ALIVE_S, WEB_CONNECTIONS, WEB_DRAIN_S
 from posthouse.runtime import network
-from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
 from posthouse.web.app import Front, build
 from posthouse.web.connection import Connection
@@ -33,11 +32,10 @@ async def main(process: Process) -> None:
 @contextlib.asynccontextmanager
 async def opened(process: Process) -> AsyncIterator[Rooms]:
     """The rooms the web works with, while the block runs."""
-    resolver = Resolver(process.settings.delivery.resolvers, clock=process.clock)
     async with Directory.open(process) as directory:
         door = Door.open(process, directory)
         try:
-            yield Rooms(process, directory, door, resolver)
+            yield Rooms(process, directory, door)
         finally:
             await door.close()
 

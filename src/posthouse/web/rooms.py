@@ -10,9 +10,12 @@ from posthouse.runtime.process import Process
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The process with its pool and clock, who may do what, the door messages go in by, and the DNS."""
+    """The process with its pool and clock, who may do what, and the door messages go in by."""
 
     process: Process
     directory: Directory
     door: Door
-    resolver: Resolver
+
+    def resolver(self) -> Resolver:
+        """The DNS without a memory: who asks whether a record is there has just published it."""
+        return Resolver(self.process.settings.delivery.resolvers, clock=self.process.clock)

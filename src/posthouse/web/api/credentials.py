@@ -20,6 +20,7 @@ from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
+from posthouse.wire.addresses import to_a_label
 
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "description": "what people call it"}
 _DOMAINS: Schema = {
@@ -177,7 +178,8 @@ def beyond(submitter: Submitter, terms: Terms) -> tuple[FieldProblem, ...]:
         FieldProblem("/scopes", "scope_not_held", f"This key lacks the scope {scope} and cannot give it away.")
         for scope in sorted(terms.scopes - submitter.scopes)
     ]
-    if submitter.domains and not (terms.domains and submitter.domains.issuperset(terms.domains)):
+    asked = {to_a_label(domain) or domain for domain in terms.domains}
+    if submitter.domains and not (asked and submitter.domains.issuperset(asked)):
         allowed = ", ".join(sorted(submitter.domains))
         problems.append(
             FieldProblem("/domains", "domain_not_held", f"This key may only give away the domains {allowed}.")

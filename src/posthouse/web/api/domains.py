@@ -103,7 +103,7 @@ async def verify_domain(exchange: Exchange) -> Answer:
         return _unknown()
     rooms, submitter = exchange.rooms, exchange.submitter
     actor = f"key:{submitter.name}"
-    checked = await domains.verify(rooms.process, submitter.workspace_id, found.domain_id, rooms.resolver, actor)
+    checked = await domains.verify(rooms.process, submitter.workspace_id, found.domain_id, rooms.resolver(), actor)
     return answer(_view(exchange, checked)) if checked else _unknown()
 
 

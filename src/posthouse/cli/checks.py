@@ -1,0 +1,181 @@
+"""The checks of `posthouse doctor`: each looks at one thing and returns what it found, in words an operator can act on."""
+
+import asyncio
+import ctypes
+import ipaddress
+import shutil
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from posthouse.model.dns import DnsStatus
+from posthouse.runtime import data_folder, migrate, network, vault
+from posthouse.runtime.data_folder import FolderError
+from posthouse.runtime.dns import Resolver
+from posthouse.runtime.embedded import running_postmaster
+from posthouse.runtime.postgres import DATABASE_GONE, PostgresError
+from posthouse.runtime.process import Process
+from posthouse.runtime.seats import doors
+from posthouse.runtime.settings import Settings
+
+_SPACE_LOW: Final = 2 * 1024**3
+_SPACE_OUT: Final = 512 * 1024**2
+_CLOCK_UNSYNCHRONISED: Final = 5  # TIME_ERROR of adjtimex(2)
+_TIMEX_OCTETS: Final = 512  # more than struct timex has on any platform
+_DNS_PATIENCE_S: Final = 15.0
+_SECONDS_APART: Final = 5.0
+_DATABASE_TROUBLE: Final[tuple[type[Exception], ...]] = (*DATABASE_GONE, PostgresError, migrate.MigrationError)
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: `detail` says what is the case and, unless all is well, what to do."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+
+
+def data_folder_state(settings: Settings) -> Finding:
+    """Private, writable, and there."""
+    folder = settings.data
+    if not folder.exists():
+        return Finding("data folder", Verdict.OK, f"{folder} will be made at the first start")
+    try:
+        data_folder.ensure(folder)
+    except FolderError as error:
+        return Finding("data folder", Verdict.FAILED, str(error))
+    if folder.stat().st_mode & (stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
+        return Finding("data folder", Verdict.WARNING, f"others may look into {folder}: chmod 700 {folder}")
+    return Finding("data folder", Verdict.OK, str(folder))
+
+
+def key(settings: Settings) -> Finding:
+    """The key-encryption key is there and private."""
+    if settings.kek:
+        return Finding("key", Verdict.OK, "the key-encryption key comes with the settings")
+    path = settings.kek_path
+    if not path.exists():
+        return Finding("key", Verdict.OK, f"{path} will be made at the first start; keep a copy of it elsewhere")
+    try:
+        vault.read_kek(path)
+    except vault.KekError as error:
+        return Finding("key", Verdict.FAILED, str(error))
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Finding("key", Verdict.FAILED, f"others may read the key-encryption key: chmod 600 {path}")
+    return Finding("key", Verdict.OK, f"{path}; without a copy of it a backup opens nothing")
+
+
+def disk_space(settings: Settings) -> Finding:
+    """Room for the queue and the log of the database."""
+    place = next(path for path in (settings.data, *settings.data.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < _SPACE_OUT:
+        return Finding("disk space", Verdict.FAILED, f"{text}: mail will be refused soon, make room")
+    if free < _SPACE_LOW:
+        return Finding("disk space", Verdict.WARNING, f"{text}: make room before the queue needs it")
+    return Finding("disk space", Verdict.OK, text)
+
+
+def clock() -> Finding:
+    """Signatures and expiry need the right time."""
+    if ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_OCTETS)) == _CLOCK_UNSYNCHRONISED:
+        return Finding(
+            "clock", Verdict.WARNING, "nothing keeps this machine's clock right: enable systemd-timesyncd or chrony"
+        )
+    return Finding("clock", Verdict.OK, "synchronised")
+
+
+def ports(settings: Settings) -> list[Finding]:
+    """Every port can be listened on; meaningless while we listen ourselves."""
+    if running_postmaster(settings.data / "postgres"):
+        return [Finding("ports", Verdict.OK, "Posthouse is running and has its own")]
+    problems = []
+    for door in doors(settings):
+        try:
+            network.bind(door.host, door.port, door.setting, shared=False).close()
+        except network.PortError as error:
+            problems.append(Finding("ports", Verdict.FAILED, str(error)))
+    return problems or [Finding("ports", Verdict.OK, "all free")]
+
+
+async def database(process: Process) -> AsyncIterator[Finding]:
+    """Version, schema, rights and clock of PostgreSQL."""
+    try:
+        async with process.pool.acquire() as connection:
+            version = await connection.fetchval("SELECT current_setting('server_version')")
+            user = await connection.fetchval("SELECT current_user")
+            apart = (await connection.fetchval("SELECT clock_timestamp()") - process.clock.now()).total_seconds()
+            missing = await migrate.outstanding(connection)
+    except _DATABASE_TROUBLE as error:
+        yield Finding("database", Verdict.FAILED, str(error))
+        return
+    yield Finding("database", Verdict.OK, f"PostgreSQL {version}")
+    yield _schema([migration.name for migration in missing])
+    yield _rights(user)
+    if abs(apart) > _SECONDS_APART:
+        yield Finding("clock", Verdict.FAILED, f"the database's clock is {apart:.0f} s away from this machine's")
+
+
+def _schema(missing: list[str]) -> Finding:
+    if missing:
+        return Finding("schema", Verdict.FAILED, f"not applied: {', '.join(missing)}; run posthouse migrate")
+    return Finding("schema", Verdict.OK, "up to date")
+
+
+def _rights(user: str) -> Finding:
+    if user == migrate.APP_ROLE:
+        return Finding("rights", Verdict.OK, f"processes work as {user} and cannot change the schema")
+    return Finding(
+        "rights",
+        Verdict.WARNING,
+        f"processes work as {user}, who owns the schema: let an administrator run GRANT {migrate.APP_ROLE} TO {user}",
+    )
+
+
+async def names(settings: Settings) -> AsyncIterator[Finding]:
+    """The resolver answers, and the hostname and its address agree: receivers refuse mail from hosts whose names do not."""
+    hostname = settings.server.hostname
+    resolver = Resolver(settings.delivery.resolvers)
+    try:
+        async with asyncio.timeout(_DNS_PATIENCE_S):
+            answer = await resolver.addresses(hostname)
+            if answer.status in {DnsStatus.SERVFAIL, DnsStatus.TIMEOUT}:
+                yield Finding("resolver", Verdict.FAILED, f"does not answer: {answer.detail or answer.status}")
+                return
+            yield Finding("resolver", Verdict.OK, "answers")
+            if not answer.records:
+                yield Finding(
+                    "hostname", Verdict.WARNING, f"{hostname} has no address in DNS: set server.hostname or publish it"
+                )
+                return
+            for address in answer.records:
+                yield await _pointer(resolver, hostname, address)
+    except TimeoutError:
+        yield Finding(
+            "resolver", Verdict.FAILED, "does not answer in time: check delivery.resolvers or /etc/resolv.conf"
+        )
+
+
+async def _pointer(resolver: Resolver, hostname: str, address: str) -> Finding:
+    found = await resolver.lookup(ipaddress.ip_address(address).reverse_pointer, "PTR")
+    pointers = [name.rstrip(".").lower() for name in found.records]
+    if hostname.lower() in pointers:
+        return Finding("hostname", Verdict.OK, f"{hostname} is {address} and back")
+    said = ", ".join(pointers) or "nothing"
+    return Finding(
+        "hostname",
+        Verdict.WARNING,
+        f"{address} points back to {said}, not to {hostname}: ask whoever owns the address for a PTR record",
+    )

@@ -1,0 +1,73 @@
+"""`posthouse doctor`: what is wrong with this machine, and what to do about it."""
+
+import sys
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+
+from posthouse.cli import checks
+from posthouse.cli.checks import Finding, Verdict
+from posthouse.cli.world import EXIT_FAILED, Where, open_world, run
+from posthouse.runtime.embedded import Server
+from posthouse.runtime.embedded_runner import EmbeddedError
+from posthouse.runtime.migrate import MigrationError
+from posthouse.runtime.postgres import DATABASE_GONE
+from posthouse.runtime.settings import Settings
+from posthouse.runtime.settings_source import SettingsError
+from posthouse.runtime.vault import KekError
+
+_MARKS: Final = {Verdict.OK: "ok     ", Verdict.WARNING: "WARNING", Verdict.FAILED: "FAILED "}
+_NO_DATABASE: Final[tuple[type[Exception], ...]] = (*DATABASE_GONE, EmbeddedError, MigrationError, KekError)
+
+
+def doctor_command(
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the findings as one JSON list.")] = False,
+    where: Annotated[Where, Parameter(name="*")] = Where(),  # noqa: B008 - frozen
+) -> None:
+    """Check settings, data folder, key, disk, clock, ports, database, schema, rights, resolver and hostname.
+
+    Changes nothing. Exit status 1 when something failed; warnings alone are 0.
+
+    For example:
+
+        posthouse doctor
+
+        posthouse doctor --json --data data
+    """
+    findings = run(_examine(where))
+    print(msgspec.json.encode(findings).decode() if json else as_text(findings))
+    sys.exit(EXIT_FAILED if any(finding.verdict is Verdict.FAILED for finding in findings) else 0)
+
+
+def as_text(findings: list[Finding]) -> str:
+    """One line per finding."""
+    return "\n".join(f"{_MARKS[finding.verdict]}  {finding.check:<12}  {finding.detail}" for finding in findings)
+
+
+async def _examine(where: Where) -> list[Finding]:
+    try:
+        settings = where.settings()
+    except SettingsError as error:
+        return [Finding("settings", Verdict.FAILED, problem) for problem in error.problems]
+    findings = [
+        Finding("settings", Verdict.OK, "complete"),
+        checks.data_folder_state(settings),
+        checks.key(settings),
+        checks.disk_space(settings),
+        checks.clock(),
+        *checks.ports(settings),
+    ]
+    findings += await _examine_database(settings)
+    return findings + [finding async for finding in checks.names(settings)]
+
+
+async def _examine_database(settings: Settings) -> list[Finding]:
+    if not settings.postgres.dsn and not Server.exists(settings.data):
+        return [Finding("database", Verdict.OK, "the embedded one will be made at the first start")]
+    try:
+        async with open_world(settings, migrating=False) as process:
+            return [finding async for finding in checks.database(process)]
+    except _NO_DATABASE as error:
+        return [Finding("database", Verdict.FAILED, str(error) or type(error).__name__)]

@@ -1,0 +1,218 @@
+"""`posthouse domain`: sending domains and the DNS records they need."""
+
+import sys
+from typing import Annotated, Any, Final
+
+from cyclopts import App, Parameter
+from rich.text import Text
+
+from posthouse.accounts import domains
+from posthouse.accounts.dns_records import Check, DnsRecord, records_for
+from posthouse.accounts.domains import SendingDomain
+from posthouse.cli import console
+from posthouse.cli.console import EXIT_REFUSED, HERE, Installation, Json, Number, Refused, Room, Yes
+from posthouse.cli.world import Where
+from posthouse.runtime.dns import Resolver
+
+app: Final = App(name="domain", help="Sending domains and the DNS records they need.")
+
+_EMPTY: Final = "No domains yet. Add the one your mail comes from: posthouse domain add example.com"
+
+
+@app.command(name="list")
+def list_domains(*, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+    """List sending domains.
+
+    Exit status: 0 done, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain list
+        posthouse domain list --json
+    """
+    found = console.run(_listing(where, workspace))
+    console.show([_view(each) for each in found], lambda: _table(found), as_json=as_json)
+
+
+@app.command
+def add(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+    """Add a domain to send from, make its DKIM keys, and print what to publish.
+
+    Exit status: 0 done, 1 refused (with the reason), 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain add example.com
+    """
+    domain, records = console.run(_add(where, workspace, name))
+    shown = {**_view(domain), "records": [_record(each) for each in records]}
+    console.show(shown, lambda: _instructions(domain, records), as_json=as_json)
+
+
+@app.command
+def records(
+    name: str,
+    /,
+    *,
+    zone: Annotated[bool, Parameter(negative="", help="Lines for a zone file.")] = False,
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
+    """Print the DNS records to publish for a domain, and what each is for.
+
+    Exit status: 0 done, 1 no such domain, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain records example.com
+        posthouse domain records example.com --zone >> example.com.zone
+    """
+    domain, found = console.run(_records(where, workspace, name))
+    if zone and not as_json:
+        print("\n".join(each.zone_line for each in found))
+        return
+    console.show([_record(each) for each in found], lambda: _instructions(domain, found), as_json=as_json)
+
+
+@app.command
+def verify(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+    """Ask the DNS for every record of a domain. Once ownership and a DKIM key are seen, mail may be sent from it.
+
+    Exit status: 0 verified, 1 not verified or no such domain, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain verify example.com
+        until posthouse domain verify example.com; do sleep 60; done
+    """
+    domain = console.run(_verify(where, workspace, name))
+    shown = {**_view(domain), "checks": [_check(each) for each in domain.checks]}
+    console.show(shown, lambda: _verdict(domain), as_json=as_json)
+    sys.exit(0 if domain.verified_at else EXIT_REFUSED)
+
+
+@app.command
+def remove(
+    name: str, /, *, yes: Yes = False, as_json: Json = False, workspace: Number = None, where: Installation = HERE
+) -> None:
+    """Remove a domain and its keys: nothing can be sent from it any more, and mail that waits goes out unsigned.
+
+    Exit status: 0 done, 1 no such domain, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain remove example.com --yes
+    """
+    console.confirm(f"Remove {name}, its DKIM keys and the right to send from it?", yes=yes)
+    domain = console.run(_remove(where, workspace, name))
+    console.show(_view(domain), lambda: f"Removed {domain.name}.", as_json=as_json)
+
+
+async def _listing(where: Where, number: int | None) -> list[SendingDomain]:
+    async with console.opened(where, number) as room:
+        return await domains.listing(room.process.pool, room.workspace.workspace_id)
+
+
+async def _add(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
+    async with console.opened(where, number) as room, room.changing() as change:
+        domain = console.accepted(await domains.add(change, name))
+        return domain, _records_of(room, domain)
+
+
+async def _records(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        return domain, _records_of(room, domain)
+
+
+async def _verify(where: Where, number: int | None, name: str) -> SendingDomain:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        resolver = Resolver(room.process.settings.delivery.resolvers)
+        asked = room.process, room.workspace.workspace_id, domain.domain_id, resolver, console.actor()
+        return await domains.verify(*asked) or domain
+
+
+async def _remove(where: Where, number: int | None, name: str) -> SendingDomain:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        async with room.changing() as change:
+            await domains.remove(change, domain.domain_id)
+        return domain
+
+
+async def _found(room: Room, name: str) -> SendingDomain:
+    domain = await domains.find(room.process.pool, room.workspace.workspace_id, name)
+    if domain is None:
+        raise Refused(f"There is no domain {name} in the workspace {room.workspace.name}.")
+    return domain
+
+
+def _records_of(room: Room, domain: SendingDomain) -> tuple[DnsRecord, ...]:
+    settings = room.process.settings
+    return records_for(domain, settings.server.hostname, settings.bounce_domain)
+
+
+def _view(domain: SendingDomain) -> dict[str, Any]:
+    return {
+        "id": domain.domain_id,
+        "name": domain.name,
+        "verified_at": domain.verified_at,
+        "checked_at": domain.checked_at,
+        "created_at": domain.created_at,
+        "selectors": [key.selector for key in domain.keys],
+    }
+
+
+def _record(record: DnsRecord) -> dict[str, Any]:
+    return {
+        "purpose": record.purpose,
+        "name": record.name,
+        "type": record.type,
+        "value": record.value,
+        "why": record.why,
+        "required": record.required,
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "purpose": check.purpose,
+        "name": check.name,
+        "type": check.type,
+        "passed": check.passed,
+        "detail": check.detail,
+        "expected": check.expected,
+        "found": check.found,
+    }
+
+
+def _table(found: list[SendingDomain]) -> object:
+    rows = [(each.name, _state(each), each.checked_at or "never", each.created_at) for each in found]
+    return console.table(("domain", "state", "checked", "added"), rows, _EMPTY)
+
+
+def _state(domain: SendingDomain) -> Text:
+    return Text("verified", style="green") if domain.verified_at else Text("not verified", style="yellow")
+
+
+def _instructions(domain: SendingDomain, records: tuple[DnsRecord, ...]) -> Text:
+    told = Text(f"Publish these records in the DNS, then: posthouse domain verify {domain.name}\n")
+    for record in records:
+        need = "" if record.required else " (recommended)"
+        told.append(f"\n{record.name}  {record.type}{need}\n", style="bold").append(f"    {record.value}\n")
+        told.append(f"    {record.why}\n", style="dim")
+    return told
+
+
+def _verdict(domain: SendingDomain) -> Text:
+    told = Text(f"{domain.name} is ").append_text(_state(domain)).append(".\n")
+    for check in domain.checks:
+        told.append("  pass  " if check.passed else "  FAIL  ", style="green" if check.passed else "bold red")
+        told.append(f"{check.name}  {check.type}\n        {check.detail}\n")
+        if check.answered and not check.passed:
+            told.append(
+                f"        expected: {check.expected}\n        found:    {' | '.join(check.found) or 'nothing'}\n"
+            )
+    return told

@@ -1,0 +1,47 @@
+"""The command `posthouse`: names every command, imports one only when it is used, so that a daemon loads no more than it runs."""
+
+import sys
+from typing import Final
+
+from cyclopts import App
+
+from posthouse import __version__
+
+COMMANDS: Final = (
+    ("up", "posthouse.cli.up:up_command", "Run everything on this machine."),
+    ("run", "posthouse.cli.run:run_command", "Run one process of one role."),
+    ("migrate", "posthouse.cli.migrate:migrate_command", "Bring an external database to this program's schema."),
+    ("config", "posthouse.cli.config:app", "Print and check settings."),
+    ("doctor", "posthouse.cli.doctor:doctor_command", "Say what is wrong with this machine."),
+    ("message", "posthouse.cli.message:app", "Send, find and read messages."),
+    ("queue", "posthouse.cli.queue:app", "See what waits and why; retry, hold, release, cancel."),
+    ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
+    ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
+    ("user", "posthouse.cli.user:app", "People and their sign-in links."),
+    ("backup", "posthouse.cli.backup:backup_command", "Write everything that is kept into one file."),
+    ("restore", "posthouse.cli.restore:restore_command", "Bring a backup back."),
+    ("lab", "posthouse.cli.lab:app", "The lab's addresses and mailbox."),
+)
+"""Every command: its name, where it is, what it does."""
+
+
+def build() -> App:
+    """The application, with no command imported yet."""
+    app = App(
+        name="posthouse",
+        help="One self-hosted platform for all the mail an organisation sends.\n\nStart with: posthouse up --lab",
+        version=__version__,
+        help_format="plaintext",  # examples keep their lines, and <anna@example.com> is no tag
+    )
+    for name, place, purpose in COMMANDS:
+        app.command(place, name=name, help=None if name in sys.argv[1:2] else purpose)  # its own page says more
+    return app
+
+
+def main() -> None:
+    """The entry point of the command `posthouse`."""
+    build()()
+
+
+if __name__ == "__main__":
+    main()

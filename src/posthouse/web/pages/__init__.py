@@ -1,0 +1,84 @@
+"""The web pages: what a person sees. Parses forms and prints templates; decides nothing and owns no table.
+
+A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
+page; the handler of one noun (`home`, `message_list`, `message`, `send`, `domain_pages`, `queue_pages`, `key_pages`,
+`settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
+and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
+entry, and a redirect (303) leads to what is to be seen next.
+
+Every page is complete without scripts. With them htmx refreshes the live parts, and `static/posthouse.js` adds copying, keyboard
+shortcuts and the reader's time zone. Every sentence goes through `web.text`; data is marked `translate="no"`. The HTML of mail is
+only ever sent by `message.message_preview`, whose policy sandboxes it.
+"""
+
+from typing import Any, Final
+
+from litestar import Router
+from litestar.di import Provide
+
+from posthouse.web.pages import (
+    assets,
+    domain_pages,
+    home,
+    key_pages,
+    message,
+    message_list,
+    queue_pages,
+    send,
+    settings_pages,
+    sign_in_pages,
+)
+from posthouse.web.pages.session import provide_person
+from posthouse.web.pages.trouble import exception_handlers
+
+__all__ = ["exception_handlers", "middleware", "routes"]
+
+_signed_in: Final = Router(
+    "/",
+    dependencies={"person": Provide(provide_person)},
+    route_handlers=[
+        home.home_page,
+        message_list.message_list,
+        message.message_page,
+        message.message_preview,
+        message.message_raw,
+        message.message_act,
+        send.send_page,
+        send.send_road,
+        send.send_check,
+        send.send,
+        domain_pages.domain_list,
+        domain_pages.domain_add,
+        domain_pages.domain_page,
+        domain_pages.domain_verify,
+        domain_pages.domain_remove_page,
+        domain_pages.domain_remove,
+        queue_pages.queue_page,
+        queue_pages.queue_act_page,
+        queue_pages.queue_act,
+        key_pages.key_list,
+        key_pages.key_form,
+        key_pages.key_create,
+        key_pages.key_revoke_page,
+        key_pages.key_revoke,
+        settings_pages.settings_page,
+        settings_pages.settings_save,
+        settings_pages.you_page,
+        settings_pages.language_save,
+        settings_pages.password_save,
+        settings_pages.audit_page,
+        sign_in_pages.sign_out,
+    ],
+)
+
+routes: Final[list[Any]] = [
+    assets.static_file,
+    assets.favicon,
+    sign_in_pages.sign_in_page,
+    sign_in_pages.sign_in_by_password,
+    sign_in_pages.sign_in_link_page,
+    sign_in_pages.sign_in_by_link,
+    _signed_in,
+]
+middleware: Final[list[Any]] = []

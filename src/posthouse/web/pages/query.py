@@ -1,0 +1,88 @@
+"""What the address of the message list says: filters in, links out. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from posthouse.model.words import Source, State
+from posthouse.outbox.messages import Filters
+
+UNSETTLED: Final = "unsettled"
+UNSETTLED_STATES: Final = (State.WAITING, State.READY, State.CLAIMED, State.HELD)
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the reader wants to see. `kept` is what the address said and was understood, for links and forms."""
+
+    filters: Filters
+    unsettled: bool
+    after: UUID | None
+    kept: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether more than search and state is set."""
+        return bool(self.kept.keys() - {"q", "state"})
+
+    def link(self, **changes: str) -> str:
+        """The same list with something changed; an empty value takes a filter away."""
+        return link(**(self.kept | changes))
+
+
+def link(**values: str) -> str:
+    """The address of a list."""
+    said = {name: value for name, value in values.items() if value}
+    return "/messages" + (f"?{urlencode(said)}" if said else "")
+
+
+def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
+    """Understands what it can; a filter it cannot read is as if it were not there."""
+    kept = {name: params[name].strip() for name in ("q", "domain", "tag") if params.get(name, "").strip()}
+    state, source = _word(State, params.get("state", "")), _word(Source, params.get("source", ""))
+    unsettled = params.get("state") == UNSETTLED
+    if state or unsettled:
+        kept["state"] = state or UNSETTLED
+    if source:
+        kept["source"] = source
+    since, until = _moment(params.get("since", ""), zone, 0), _moment(params.get("until", ""), zone, 1)
+    kept |= {name: params[name] for name, moment in (("since", since), ("until", until)) if moment}
+    filters = Filters(
+        query=kept.get("q", ""),
+        state=state,
+        domain=kept.get("domain", "").lower(),
+        tag=kept.get("tag", ""),
+        source=source,
+        since=since,
+        until=until,
+    )
+    return Asked(filters, unsettled, _uuid(params.get("after", "")), kept)
+
+
+def _word(words: type[_Word], text: str) -> _Word | None:
+    return words(text) if text in set(words) else None
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _moment(text: str, zone: ZoneInfo, days: int) -> datetime | None:
+    """A day of the reader's zone (the last one is included, so `days` is added), or an exact moment with its offset."""
+    try:
+        if len(text) == len("2026-01-31"):
+            day = date.fromisoformat(text) + timedelta(days=days)
+            return datetime(day.year, day.month, day.day, tzinfo=zone)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,100 @@
+"""Who is looking: the cookie, the form token, and what a role may do. Every page that is not a sign-in page starts here."""
+
+import hmac
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.datastructures import Cookie, FormMultiDict
+from litestar.di import NamedDependency
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+
+from posthouse.accounts import sign_in
+from posthouse.accounts.sign_in import SignedIn
+from posthouse.model.words import Role
+from posthouse.web.rooms import Rooms
+from posthouse.web.text import Speech, choose, zone
+
+Page = Request[Any, Any, Any]
+Person = NamedDependency[SignedIn]  # what the handlers of the signed-in router are given by `provide_person`
+COOKIE: Final = "posthouse_session"
+ZONE_COOKIE: Final = "zone"
+_FORM_FIELDS: Final = 50
+
+
+class Forged(Exception):  # noqa: N818 - a judgement about the request, not an error of ours
+    """The form did not come from our page, or its page is too old."""
+
+
+def rooms(request: Page) -> Rooms:
+    """Database, directory and door, as the web process was built with them."""
+    found: Rooms = request.app.state.rooms
+    return found
+
+
+async def provide_person(request: Page) -> SignedIn:
+    """The signed-in person; without one the request ends at the sign-in page."""
+    cookie = request.cookies.get(COOKIE, "")
+    process = rooms(request).process
+    if cookie:
+        async with process.pool.acquire() as connection:
+            person = await sign_in.person(connection, cookie, process.clock.now())
+        if person is not None:
+            return person
+    raise NotAuthorizedException
+
+
+def speech(request: Page, person: SignedIn | None = None) -> Speech:
+    """The reader's language and zone: chosen in the settings, else asked for by the browser."""
+    asked = choose(request.headers.get("accept-language", ""))
+    code = person.user.locale if person and asked != "en-XA" else asked
+    now = rooms(request).process.clock.now()
+    return Speech(code, zone(request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")), now)
+
+
+def need(person: SignedIn, role: Role) -> None:
+    """Ends the request with 403 for a person who may not do this."""
+    if not person.may(role):
+        raise PermissionDeniedException
+
+
+def form_token(request: Page, person: SignedIn) -> str:
+    """What our forms carry and others cannot know: bound to the session and to a key only this installation has."""
+    secret = rooms(request).process.vault.derive("form-token")
+    return hmac.new(secret, person.session_hash, sha256).hexdigest()[:32]
+
+
+async def form(request: Page, person: SignedIn | None = None) -> FormMultiDict:
+    """The fields of a POST that came from one of our own pages; raises Forged for any other."""
+    if not from_here(request):
+        raise Forged
+    fields = await request.form()
+    if len(fields) > _FORM_FIELDS:
+        raise Forged
+    if person is not None:
+        sent = fields.get("csrf")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), form_token(request, person).encode()):
+            raise Forged
+    return fields
+
+
+def from_here(request: Page) -> bool:
+    """What the browser itself says about the page the request was made from (Fetch Metadata, else Origin)."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+def session_cookie(request: Page, value: str, max_age_s: int) -> Cookie:
+    """The session's cookie; unreadable to scripts, and only sent over TLS where the public address has it."""
+    secure = rooms(request).process.settings.public_url.startswith("https:")
+    return Cookie(COOKIE, value=value, max_age=max_age_s, path="/", httponly=True, secure=secure, samesite="lax")
+
+
+def text(fields: FormMultiDict, name: str) -> str:
+    """One field as text, stripped; empty when it is missing."""
+    value = fields.get(name)
+    return value.strip() if isinstance(value, str) else ""

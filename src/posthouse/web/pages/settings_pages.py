@@ -1,0 +1,177 @@
+"""Settings: the workspace, the person at the keyboard, and the log of who changed what."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import FormMultiDict
+from litestar.response import Redirect
+
+from posthouse.accounts import audit, changes, users, workspaces
+from posthouse.accounts.sign_in import SignedIn, TooMany
+from posthouse.accounts.workspaces import Preferences, Workspace
+from posthouse.model.errors import FieldProblem
+from posthouse.model.words import Role
+from posthouse.web.api.caller import client_ip
+from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
+from posthouse.web.pages.sign_in_pages import gate, too_many
+from posthouse.web.pages.view import by_field, page, see
+from posthouse.web.pages.words import N_, ROLES
+from posthouse.web.text import LANGUAGES
+
+_TABS: Final = (
+    {"name": "workspace", "href": "/settings", "label": N_("Workspace")},
+    {"name": "you", "href": "/settings/you", "label": N_("You")},
+    {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
+)
+_ENTRIES: Final = 50
+
+
+@get("/settings", include_in_schema=False)
+async def settings_page(request: Page, person: Person) -> Response[str]:
+    """The workspace's choices."""
+    return _workspace(request, person, _form_of(person.workspace))
+
+
+@post("/settings/workspace", status_code=200, include_in_schema=False)
+async def settings_save(request: Page, person: Person) -> Response[str] | Redirect:
+    """Saves them; the audit log gets old and new values."""
+    need(person, Role.ADMIN)
+    values = _values(await form(request, person))
+    if not values["default_priority"].isdecimal():
+        problem = FieldProblem("/default_priority", "out_of_range", N_("Choose a priority from 0 to 9."))
+        return _workspace(request, person, values, problems=(problem,))
+    async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
+        outcome = await workspaces.update(change, _preferences(values))
+    if isinstance(outcome, Workspace):
+        return see("/settings?said=saved")
+    return _workspace(request, person, values, problems=outcome)
+
+
+@get("/settings/you", include_in_schema=False)
+async def you_page(request: Page, person: Person) -> Response[str]:
+    """Language and password."""
+    return _you(request, person)
+
+
+@post("/settings/language", include_in_schema=False)
+async def language_save(request: Page, person: Person) -> Redirect:
+    """The language of the pages for this person."""
+    locale = text(await form(request, person), "locale")
+    if locale in LANGUAGES:
+        async with rooms(request).process.pool.acquire() as connection:
+            await users.set_locale(connection, person.user.user_id, locale)
+    return see("/settings/you?said=saved")
+
+
+@post("/settings/password", status_code=200, include_in_schema=False)
+async def password_save(request: Page, person: Person) -> Response[str] | Redirect:
+    """A new password; the present one is asked for, and other sessions end."""
+    fields = await form(request, person)
+    old, new = fields.get("current"), fields.get("password")
+    outcome = await gate(request).change_password(
+        person, old if isinstance(old, str) else "", new if isinstance(new, str) else "", client_ip(request.scope)
+    )
+    if isinstance(outcome, TooMany):
+        problem = FieldProblem("/current", "too_many", too_many(speech(request, person), outcome))
+        return _you(request, person, (problem,))
+    return _you(request, person, outcome) if outcome else see("/settings/you?said=password")
+
+
+@get("/settings/audit", include_in_schema=False)
+async def audit_page(request: Page, person: Person) -> Response[str]:
+    """The log, newest first."""
+    need(person, Role.ADMIN)
+    before = request.query_params.get("before", "")
+    place = int(before) if before.isdecimal() and len(before) < 19 else None
+    async with rooms(request).process.pool.acquire() as connection:
+        entries = await audit.page(connection, person.workspace.workspace_id, place, _ENTRIES + 1)
+    shown = entries[:_ENTRIES]
+    lines = [
+        {
+            "occurred_at": entry.occurred_at,
+            "actor": entry.actor.removeprefix("user:"),
+            "action": entry.action,
+            "subject": entry.subject,
+            "detail": _told(entry.detail),
+        }
+        for entry in shown
+    ]
+    older = f"/settings/audit?before={shown[-1].sequence}" if len(entries) > _ENTRIES else ""
+    newer = "/settings/audit" if place else ""
+    context: dict[str, Any] = {"entries": lines, "older": older, "newer": newer}
+    return page(request, person, "audit.html", "settings", settings_tabs=_TABS, tab_here="audit", **context)
+
+
+def _told(detail: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {_short(value)}" for name, value in detail.items() if value not in (False, None, [], ""))
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _workspace(
+    request: Page, person: SignedIn, values: dict[str, Any], problems: tuple[FieldProblem, ...] = ()
+) -> Response[str]:
+    return page(
+        request,
+        person,
+        "settings.html",
+        "settings",
+        status=422 if problems else 200,
+        form=values,
+        errors=by_field(problems, speech(request, person)),
+        settings_tabs=_tabs(person),
+        tab_here="workspace",
+    )
+
+
+def _you(request: Page, person: SignedIn, problems: tuple[FieldProblem, ...] = ()) -> Response[str]:
+    return page(
+        request,
+        person,
+        "settings_you.html",
+        "settings",
+        status=422 if problems else 200,
+        errors=by_field(problems, speech(request, person), {"old_password": "current", "new_password": "password"}),
+        languages=LANGUAGES,
+        roles=ROLES,
+        settings_tabs=_tabs(person),
+        tab_here="you",
+    )
+
+
+def _tabs(person: SignedIn) -> list[dict[str, str]]:
+    return [tab for tab in _TABS if tab["name"] != "audit" or person.may(Role.ADMIN)]
+
+
+def _form_of(workspace: Workspace) -> dict[str, Any]:
+    chosen = Preferences.of(workspace)
+    return {
+        "name": chosen.name,
+        "support_contact": chosen.support_contact,
+        "default_priority": str(chosen.default_priority),
+        "priority_enabled": chosen.priority_enabled,
+        "encrypt_bodies": chosen.encrypt_bodies,
+    }
+
+
+def _values(fields: FormMultiDict) -> dict[str, Any]:
+    return {
+        "name": text(fields, "name"),
+        "support_contact": text(fields, "support_contact"),
+        "default_priority": text(fields, "default_priority"),
+        "priority_enabled": text(fields, "priority_enabled") == "1",
+        "encrypt_bodies": text(fields, "encrypt_bodies") == "1",
+    }
+
+
+def _preferences(values: dict[str, Any]) -> Preferences:
+    return Preferences(
+        name=values["name"],
+        default_priority=int(values["default_priority"]),
+        priority_enabled=values["priority_enabled"],
+        encrypt_bodies=values["encrypt_bodies"],
+        support_contact=values["support_contact"],
+    )

@@ -1,0 +1,136 @@
+"""What the stored words are called on a page: label, tone, icon and a sentence that explains each. Pure.
+
+The sentences are marked with `N_` and translated where they are shown.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from posthouse.model.words import EventKind, MailClass, Role, Route, Scope, Source, State
+from posthouse.outbox.messages import RecipientRow
+from posthouse.web.text import Speech
+
+
+def N_(message: str) -> str:  # noqa: N802 - as gettext calls it
+    """Marks a sentence for the catalogue; translated later."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """How one stored word looks: `tone` is a CSS class, `icon` a symbol of icons.svg."""
+
+    label: str
+    tone: str
+    icon: str
+    meaning: str = ""
+
+
+STATES: Final = {
+    State.WAITING: Word(N_("Waiting"), "wait", "clock", N_("Not sent yet: it will be tried at a later time.")),
+    State.READY: Word(N_("Ready"), "busy", "ready", N_("In line to be sent now.")),
+    State.CLAIMED: Word(N_("Sending"), "busy", "sending", N_("In a worker's hands, perhaps on the wire.")),
+    State.HELD: Word(N_("Held"), "wait", "pause", N_("Stopped by hand until someone releases it.")),
+    State.DELIVERED: Word(N_("Delivered"), "good", "check", N_("The receiving server took responsibility for it.")),
+    State.BOUNCED: Word(N_("Bounced"), "bad", "cross", N_("The receiving server refused it for good.")),
+    State.EXPIRED: Word(N_("Expired"), "bad", "expired", N_("It could not be delivered within its lifetime.")),
+    State.CANCELLED: Word(N_("Cancelled"), "", "slash", N_("Stopped by hand before it was sent.")),
+    State.SUPPRESSED: Word(
+        N_("Suppressed"),
+        "",
+        "shield",
+        N_("Not sent: the address is on the suppression list, where bounces and opt-outs go."),
+    ),
+}
+
+EVENTS: Final = {
+    EventKind.ACCEPTED: Word(N_("Accepted"), "busy", "in"),
+    EventKind.DELIVERED: Word(N_("Delivered"), "good", "check"),
+    EventKind.DEFERRED: Word(N_("Deferred: the receiving server asked us to try later"), "wait", "clock"),
+    EventKind.UNKNOWN: Word(
+        N_("Outcome unknown: the connection was lost after the mail was handed over"), "wait", "warning"
+    ),
+    EventKind.BOUNCED: Word(N_("Bounced"), "bad", "cross"),
+    EventKind.EXPIRED: Word(N_("Expired"), "bad", "expired"),
+    EventKind.CANCELLED: Word(N_("Cancelled"), "", "slash"),
+    EventKind.SUPPRESSED: Word(N_("Suppressed"), "", "shield"),
+    EventKind.HELD: Word(N_("Held"), "wait", "pause"),
+    EventKind.RELEASED: Word(N_("Released"), "busy", "play"),
+    EventKind.RETRIED: Word(N_("Put first in line by hand"), "busy", "retry"),
+    EventKind.LATE_BOUNCE: Word(N_("Bounced after delivery: a report came back later"), "bad", "cross"),
+    EventKind.DELAYED: Word(N_("The receiving side reports a delay"), "wait", "clock"),
+    EventKind.COMPLAINED: Word(N_("Complaint: the recipient marked it as spam"), "bad", "warning"),
+    EventKind.UNSUBSCRIBED: Word(N_("Unsubscribed"), "", "slash"),
+    EventKind.HEADER_IGNORED: Word(N_("A header was ignored"), "", "info"),
+}
+
+ROUTES: Final = {
+    Route.INBOX: N_("Mailbox"),
+    Route.TRANSACTIONAL: N_("Transactional"),
+    Route.MARKETING: N_("Marketing"),
+}
+CLASSES: Final = {
+    MailClass.TRANSACTIONAL: N_("Transactional"),
+    MailClass.MARKETING: N_("Marketing"),
+    MailClass.BUSINESS: N_("Business"),
+}
+SOURCES: Final = {Source.API: N_("API"), Source.SMTP: N_("SMTP"), Source.MANUAL: N_("By hand")}
+ROLES: Final = {Role.ADMIN: N_("Administrator"), Role.SENDER: N_("Sender"), Role.READER: N_("Reader")}
+SCOPES: Final = {
+    Scope.SEND: (N_("Send"), N_("Hand over mail.")),
+    Scope.READ: (N_("Read"), N_("See messages, events and content.")),
+    Scope.MANAGE: (N_("Manage"), N_("Change domains, keys and settings.")),
+}
+
+# In a list, the state that most needs eyes comes first.
+ATTENTION: Final = (
+    State.BOUNCED,
+    State.EXPIRED,
+    State.HELD,
+    State.WAITING,
+    State.SUPPRESSED,
+    State.CLAIMED,
+    State.READY,
+    State.CANCELLED,
+    State.DELIVERED,
+)
+
+
+def in_order(states: dict[State, int]) -> list[tuple[State, int]]:
+    """The counts with the state that most needs eyes first."""
+    return [(state, states[state]) for state in ATTENTION if states.get(state)]
+
+
+def why(recipient: RecipientRow, speech: Speech) -> str:
+    """One sentence: where this recipient's mail is, why, and until when. What a server said is quoted as it said it."""
+    word, reason = recipient.state, recipient.reason
+    match word:
+        case State.WAITING if recipient.attempts == 0:
+            return speech.say("Scheduled: it leaves at {time}.", time=speech.clock(recipient.not_before))
+        case State.WAITING:
+            said = reason or speech.say("The server answered {reply}.", reply=_reply(recipient))
+            return speech.say("{said} Next try {time}.", said=said, time=speech.clock(recipient.not_before))
+        case State.READY:
+            return speech.say(
+                "Next in line for {domain} at priority {priority}.",
+                domain=recipient.domain,
+                priority=recipient.priority,
+            )
+        case State.CLAIMED:
+            return speech.say("Being handed to {domain}, attempt {n}.", domain=recipient.domain, n=recipient.attempts)
+        case State.HELD:
+            why_held = reason[:1].upper() + reason[1:] or speech.say("Someone stopped it.")
+            return speech.say(
+                "{reason} It waits until released, at most until {time}.",
+                reason=why_held,
+                time=speech.clock(recipient.expires_at),
+            )
+        case State.DELIVERED:
+            who = recipient.remote or recipient.domain
+            return speech.say("{server} accepted it: {reply}", server=who, reply=_reply(recipient))
+        case _:
+            return reason or speech.say(STATES[word].meaning)
+
+
+def _reply(recipient: RecipientRow) -> str:
+    return " ".join(part for part in (str(recipient.code or ""), recipient.enhanced or "") if part) or "–"
