@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
 
-.PHONY: env up check test test-slow reference lock clean
+.PHONY: env up check test test-slow reference screenshots lock clean
 
 ## env: .venv with locked dependencies and the command .venv/bin/posthouse
 env: $(STAMP)
@@ -44,6 +44,10 @@ test-slow: env
 ## reference: docs/reference anew from the code
 reference: env
 	.venv/bin/python scripts/reference.py
+
+## screenshots: the README's pictures, made anew from the real pages
+screenshots: env
+	.venv/bin/python scripts/screenshots.py
 
 ## lock: resolve the dependencies of pyproject.toml anew
 lock:

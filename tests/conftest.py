@@ -67,6 +67,11 @@ class TestServer:
         await self._administer(f"CREATE DATABASE {name} TEMPLATE {DATABASE} STRATEGY file_copy")
         return name
 
+    async def empty(self) -> str:
+        name = f"test_{next(_numbers)}"
+        await self._administer(f"CREATE DATABASE {name}")
+        return name
+
     async def drop(self, name: str) -> None:
         await self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 

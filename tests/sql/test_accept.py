@@ -111,3 +111,19 @@ async def test_a_dry_run_decides_the_same_and_keeps_nothing(corridor: Corridor) 
     assert (receipt.choice.priority, receipt.recipients[0].state) == (7, State.READY)
     assert "TRANSACTIONAL" in receipt.choice.reason
     assert await count(corridor) == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "sender", "taken"),
+    [
+        ("Ann@Home.test", "hello@mail.test", True),
+        ("ann@home.test", "hello@elsewhere.test", False),  # only from our own host name
+        ("bob@home.test", "hello@mail.test", False),  # only to herself
+    ],
+)
+async def test_a_person_may_write_to_herself_before_any_domain_is_verified(
+    corridor: Corridor, to: str, sender: str, taken: bool
+) -> None:
+    person = replace(corridor.submitter, any_domain=False, own_address="ann@home.test")
+    (receipt,) = await corridor.door.dry_run(person, [corridor.submission(to, sender=sender)])
+    assert isinstance(receipt, Accepted) is taken

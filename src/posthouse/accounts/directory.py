@@ -98,6 +98,7 @@ class Directory:
             name=person.user.name or person.user.email,
             scopes=_SCOPES[person.role],
             any_domain=workspace.any_domain,
+            own_address=person.user.email,
             priority_allowed=workspace.priority_enabled,
             default_priority=workspace.default_priority,
         )

@@ -17,6 +17,7 @@ from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.settle import Settler
 from posthouse.model.words import Pool
 from posthouse.outbox import claims
+from posthouse.runtime import network
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
@@ -49,6 +50,7 @@ def _dispatchers(process: Process, directory: Directory, lease: Lease, hands: Ha
         resolver=Resolver(delivery.resolvers),
         routes=delivery.routes,
         allow_private=delivery.allow_private_mx,
+        own_addresses=network.own_addresses(process.settings),
     )
     policy = SitePolicy(tls=TlsPolicy(delivery.tls), local_addr=delivery.source_ip or None)
     preparer, settler = Preparer(process, directory), Settler(process, hands)

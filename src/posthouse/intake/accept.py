@@ -9,6 +9,7 @@ from posthouse.intake import checks, route
 from posthouse.intake.classify import classify
 from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
 from posthouse.intake.rows import Decided
+from posthouse.intake.scan import Scanner
 from posthouse.model import limits
 from posthouse.model.mail import Receipt, Refused, Submission, Submitter
 from posthouse.outbox import bodies
@@ -26,6 +27,8 @@ class Door:
         self._directory = directory
         self._commit = Commit(process)
         self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
+        scanner = process.settings.intake.malware_scanner
+        self._scanner = Scanner(scanner, process.log) if scanner else None
 
     @classmethod
     def open(cls, process: Process, directory: Directory) -> "Door":
@@ -37,10 +40,10 @@ class Door:
     ) -> Answer:
         """Receipts in the order of the submissions, after COMMIT; or the answer given to this key before.
 
-        Raises one of DATABASE_GONE when nothing could be promised: the caller says 503 or 451. A caller that is cancelled
-        does not cancel the commit its request is part of.
+        Raises one of DATABASE_GONE, or scan.ScannerError, when nothing could be promised: the caller says 503 or 451. A
+        caller that is cancelled does not cancel the commit its request is part of.
         """
-        decided = [await self._decide(submitter, submission) for submission in submissions]
+        decided = await self._decide_all(submitter, submissions)
         refused: list[Receipt] = [d for d in decided if isinstance(d, Refused)]
         if len(refused) == len(decided):
             return refused
@@ -49,16 +52,25 @@ class Door:
 
     async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
         """The same decisions with nothing kept; the ids in the receipts name nothing."""
-        decided = [await self._decide(submitter, submission) for submission in submissions]
+        decided = await self._decide_all(submitter, submissions)
         return await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
 
     async def close(self) -> None:
         """Returns when every promise under way is committed or refused."""
         await self._group.close()
 
+    async def _decide_all(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Decided | Refused]:
+        decided = [await self._decide(submitter, submission) for submission in submissions]
+        if self._scanner is None:
+            return decided
+        found = iter(await self._scanner.find([d.submission.content for d in decided if isinstance(d, Decided)]))
+        return [each if isinstance(each, Refused) else next(found) or each for each in decided]
+
     async def _decide(self, submitter: Submitter, submission: Submission) -> Decided | Refused:
         domain = submission.sender.rpartition("@")[2]
-        allowed = submitter.any_domain or await self._directory.may_send_as(submitter, domain)
+        allowed = await self._directory.may_send_as(submitter, domain) or checks.is_test_to_oneself(
+            submission, submitter, self._process.settings.server.hostname
+        )
         mail_class, class_reason = classify(submission, submitter)
         if refused := checks.refusal(submission, submitter, mail_class, allowed):
             return refused

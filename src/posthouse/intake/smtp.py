@@ -17,6 +17,7 @@ from posthouse.intake.accept import Door
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.connection import Connection
 from posthouse.intake.listener import Listener
+from posthouse.intake.scan import ScannerError
 from posthouse.intake.submission import Arrival
 from posthouse.model.limits import AUTH_BURST, AUTH_INTERVAL_S
 from posthouse.model.mail import Accepted, Submission, Submitter
@@ -183,7 +184,10 @@ class SubmissionSession:
         return read if isinstance(read, No) else await self._accept(self._submitter, read)
 
     async def _accept(self, submitter: Submitter, read: Submission) -> Answer:
-        receipts = await self._keeper.door.accept(submitter, [read])
+        try:
+            receipts = await self._keeper.door.accept(submitter, [read])
+        except ScannerError as problem:
+            return No(451, "4.7.1", str(problem))
         assert isinstance(receipts, list), "a message without a key has no other answer"
         receipt = receipts[0]
         if isinstance(receipt, Accepted):

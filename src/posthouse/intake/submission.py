@@ -24,7 +24,12 @@ from posthouse.wire.smtp_server_events import MessageReceived
 
 # Walking the parts of a large mail costs; a part without a name cannot have a forbidden one.
 _NAMED_PART: Final = re.compile(rb"name\s*\*?\d*\*?\s*=", re.IGNORECASE)
-_ENHANCED: Final = {"mail_loop": "5.4.6", "blocked_attachment": "5.7.1", "invalid_address": "5.1.7"}
+_ENHANCED: Final = {
+    "mail_loop": "5.4.6",
+    "blocked_attachment": "5.7.1",
+    "malware_found": "5.7.1",
+    "invalid_address": "5.1.7",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ PRIORITY_DEFAULT: Final = 4
 MESSAGE_LIFETIME_S: Final = 72 * 3600  # how long delivery is tried unless the message says less
 SCHEDULE_AHEAD_S: Final = 366 * 86_400  # send_at further away is more likely a wrong unit than a plan
 IDEMPOTENCY_WINDOW_S: Final = 24 * 3600
+SCAN_S: Final = 10.0  # for the malware scanner to judge the messages of one call; a client waits for the answer
+SCANS_AT_ONCE: Final = 8  # of one process: clamd has ten threads by default, and queues the rest itself
+SCAN_CHUNK_OCTETS: Final = 65_536
+SCAN_REPLY_OCTETS: Final = 2_048  # one line; the name in it is short
 
 # --- JSON API and the web port
 CALL_OCTETS: Final = 41_943_040  # one message of MESSAGE_OCTETS as base64 in JSON, with room for its escapes
@@ -132,6 +136,7 @@ DMARC_LABELS: Final = 8  # RFC 9989: a tree walk asks at most this many names
 
 # --- Processes and PostgreSQL
 DATABASE_PATIENCE_S: Final = 60.0  # for a server that starts, recovers from a crash included
+COMMAND_PATIENCE_S: Final = 3.0  # somebody sits before it and wants to know
 DATABASE_RETRY_S: Final = 0.1
 DATABASE_CONNECT_S: Final = 10.0  # of one connection attempt
 DATABASE_PROBE_S: Final = 2.0  # a readiness check slower than this is a no

@@ -24,6 +24,7 @@ class Submitter:
     scopes: frozenset[Scope]
     domains: frozenset[str] = frozenset()
     any_domain: bool = False
+    own_address: str = ""  # of a person: she may send a test there before any domain is verified
     default_class: MailClass = MailClass.TRANSACTIONAL
     priority_allowed: bool = True
     default_priority: int = 4

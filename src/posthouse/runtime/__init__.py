@@ -14,6 +14,7 @@ How a process comes to life, in order:
     postgres     the pool, transactions, LISTEN; DATABASE_GONE names every way in which the server can be away
     embedded     initdb and postgres from the installed wheel, as root or not, restarted when killed
     vault        data keys under a key-encryption key that never is in the database
+    backup       the whole installation into one `archive` and back, through pg_dump and pg_restore (`dump`)
     health       the small HTTP port of each process: /healthz, /readyz, /metrics
 
 A role ends in one of three ways: asked (SIGTERM, or the supervisor is gone: `stopping` is set and the role drains), failed (an

@@ -147,7 +147,11 @@ class Reader:
         except (OSError, tarfile.TarError) as error:
             raise ArchiveError(f"{source} is no backup: {error}") from error
         self._source = source
-        self.manifest = self._read_manifest()
+        try:
+            self.manifest = self._read_manifest()
+        except BaseException:
+            self._tar.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

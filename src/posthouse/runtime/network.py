@@ -5,8 +5,10 @@ import datetime
 import errno
 import ipaddress
 import os
+import re
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,10 @@ from cryptography.x509.oid import NameOID
 from posthouse.runtime.settings import Settings
 
 _BACKLOG: Final = 1024
+_MX_PORT: Final = 25
+_TREE_V4: Final = Path("/proc/net/fib_trie")
+_TABLE_V6: Final = Path("/proc/net/if_inet6")
+_LOCAL_V4: Final = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
 _SELF_SIGNED_DAYS: Final = 3650
 
 
@@ -74,6 +80,49 @@ def _explanation(error: OSError, address: str, port: int, setting: str) -> str:
             return f"{address} is no address of this machine: correct {setting.partition('.')[0]}.host"
         case _:
             return f"cannot listen on {address} port {port} ({setting}): {error.strerror}"
+
+
+def own_addresses(settings: Settings) -> tuple[str, ...]:
+    """The IP addresses of this machine where the world's mail reaches our own inbound role, on the only port MX records know.
+
+    Those of `inbound.host`, where "*" is every interface. None when the role runs elsewhere or on another port: then another
+    program may be the one that answers there.
+    """
+    inbound = settings.inbound
+    if inbound.port != _MX_PORT or not settings.processes.inbound:
+        return ()
+    match inbound.host:
+        case "*":
+            return (*_addresses_v4(), *_addresses_v6())
+        case "0.0.0.0":  # noqa: S104 - compared, not bound
+            return tuple(_addresses_v4())
+        case "::":
+            return tuple(_addresses_v6())
+        case host:
+            return _resolved(host)
+
+
+def _resolved(host: str) -> tuple[str, ...]:
+    with contextlib.suppress(OSError):
+        return tuple(sorted({str(found[4][0]) for found in socket.getaddrinfo(host, None)}))
+    return ()
+
+
+def _addresses_v4() -> Iterator[str]:
+    """Linux shows its routing tree, once for each table; every address of its own is a leaf of type LOCAL in it."""
+    return iter(dict.fromkeys(found[1] for found in _LOCAL_V4.finditer(_read(_TREE_V4))))
+
+
+def _addresses_v6() -> Iterator[str]:
+    """One interface's address a line, 32 hexadecimal digits first."""
+    return (str(ipaddress.IPv6Address(int(line[:32], 16))) for line in _read(_TABLE_V6).splitlines())
+
+
+def _read(table: Path) -> str:
+    """Empty where the kernel has no such table: without IPv6, or not Linux."""
+    with contextlib.suppress(OSError):
+        return table.read_text(encoding="ascii")
+    return ""
 
 
 def server_tls(settings: Settings) -> ssl.SSLContext:

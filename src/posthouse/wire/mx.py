@@ -5,11 +5,11 @@ delivery comes back as `NoRoute` in the words of an SMTP reply.
 """
 
 import hashlib
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby, zip_longest
+from random import Random
 
 from posthouse.model.dns import Answer, DnsStatus, MxRecord
 from posthouse.model.limits import ADDRESSES_PER_HOST, MX_HOSTS, SITE_NAME_CHARS
@@ -87,7 +87,7 @@ def plan(
     exchanges: Sequence[MxRecord],
     addresses: Mapping[str, Answer[str]],
     rules: Rules,
-    rng: random.Random,
+    rng: Random,
 ) -> Plan | NoRoute:
     """The targets for a domain: `addresses` has an answer for each of the `exchanges`, as `hosts` gave them."""
     found = [_exchange(record, addresses[record.exchange]) for record in exchanges]
@@ -147,7 +147,7 @@ def _before_us(exchanges: Sequence[_Exchange], own: frozenset[Address]) -> list[
     return [exchange for exchange in exchanges if not ours or exchange.preference < min(ours)]
 
 
-def _shuffled(exchanges: Sequence[_Exchange], rng: random.Random) -> list[_Exchange]:
+def _shuffled(exchanges: Sequence[_Exchange], rng: Random) -> list[_Exchange]:
     """By preference, at random among equals (RFC 5321 5.1), so that equal hosts share the load."""
     ordered: list[_Exchange] = []
     for _, group in groupby(exchanges, key=lambda exchange: exchange.preference):

@@ -1,5 +1,7 @@
-"""Ports and certificates."""
+"""Ports, addresses and certificates."""
 
+import contextlib
+import ipaddress
 import socket
 import ssl
 import stat
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.runtime.network import PortError, bind, ensure_self_signed, server_tls
+from posthouse.runtime.network import PortError, bind, ensure_self_signed, own_addresses, server_tls
 from posthouse.runtime.settings import Settings
 
 
@@ -61,3 +63,46 @@ def test_a_client_that_trusts_the_certificate_completes_the_handshake(tmp_path: 
             except ssl.SSLWantReadError:
                 continue
     assert client.version() == "TLSv1.3"
+
+
+def inbound(**fields: object) -> Settings:
+    return Settings().with_("inbound", **fields)
+
+
+def primary_address(family: socket.AddressFamily, elsewhere: str) -> str | None:
+    """The address this machine would use to reach another one; connecting a datagram socket sends nothing."""
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((elsewhere, 25))
+        return str(probe.getsockname()[0])
+    return None
+
+
+def test_a_star_is_found_at_every_address_of_this_machine_and_at_no_other() -> None:
+    found = own_addresses(inbound())
+    assert "127.0.0.1" in found
+    primary = {primary_address(socket.AF_INET, "192.0.2.200"), primary_address(socket.AF_INET6, "2001:db8::200")} - {
+        None
+    }
+    assert primary <= set(found)
+    assert len(found) == len(set(found))
+    for address in found:
+        parsed = ipaddress.ip_address(address)
+        if not parsed.is_link_local:
+            bind(str(parsed), 0, "inbound.port").close()
+
+
+@pytest.mark.parametrize(
+    ("host", "families"), [("*", {4, 6}), ("0.0.0.0", {4}), ("::", {6}), ("192.0.2.7", {4}), ("2001:db8::7", {6})]
+)
+def test_only_addresses_the_inbound_role_listens_on_are_its_own(host: str, families: set[int]) -> None:
+    assert {ipaddress.ip_address(address).version for address in own_addresses(inbound(host=host))} <= families
+
+
+def test_an_address_of_its_own_is_the_only_one() -> None:
+    assert own_addresses(inbound(host="192.0.2.7")) == ("192.0.2.7",)
+    assert own_addresses(inbound(host="nowhere.invalid")) == ()
+
+
+def test_on_another_port_or_another_machine_somebody_else_answers_the_world() -> None:
+    assert own_addresses(inbound(port=2525)) == ()
+    assert own_addresses(inbound().with_("processes", inbound=0)) == ()

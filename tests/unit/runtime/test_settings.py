@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from posthouse.runtime.settings import Settings
+from posthouse.runtime.settings import Settings, stream_address
 from posthouse.runtime.settings_source import SECTIONS, SettingsError, load, sample, to_environ
 
 
@@ -68,6 +68,9 @@ def test_every_problem_is_reported_at_once_and_names_its_key(tmp_path: Path) -> 
         ({"POSTHOUSE_SERVER_KEK": base64.b64encode(b"short").decode()}, "server.kek"),
         ({"POSTHOUSE_SERVER_KEK": "not base64!"}, "server.kek"),
         ({"POSTHOUSE_DELIVERY_ROUTES": '{"a.test": "nowhere"}'}, "delivery.routes.a.test"),
+        ({"POSTHOUSE_INTAKE_MALWARE_SCANNER": "localhost"}, "intake.malware_scanner"),
+        ({"POSTHOUSE_INTAKE_MALWARE_SCANNER": "unix:relative:1"}, "intake.malware_scanner"),
+        ({"POSTHOUSE_INTAKE_MALWARE_SCANNER": "localhost:0"}, "intake.malware_scanner"),
     ],
 )
 def test_contradictions_are_problems(tmp_path: Path, environ: dict[str, str], key: str) -> None:
@@ -122,3 +125,16 @@ def test_names_that_are_not_given_follow_from_others() -> None:
     assert settings.bounce_domain == "bounces.mail.example.com"
     assert settings.public_url == "http://127.0.0.1:80"
     assert settings.with_("web", public_url="https://mail.example.com/").public_url == "https://mail.example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("localhost:3310", ("localhost", 3310)),
+        ("192.0.2.1:3310", ("192.0.2.1", 3310)),
+        ("[2001:db8::1]:3310", ("2001:db8::1", 3310)),
+        ("unix:/run/clamav/clamd.ctl", Path("/run/clamav/clamd.ctl")),
+    ],
+)
+def test_a_stream_is_at_a_host_and_port_or_at_a_path(text: str, address: Path | tuple[str, int]) -> None:
+    assert stream_address(text) == address

@@ -92,6 +92,7 @@ async def domain_remove_page(request: Page, person: Person, domain_id: FromPath[
         heading=spoken.say("Remove {domain}?", domain=domain.name),
         back=f"/domains/{domain_id}",
         back_label=domain.name,
+        back_is_name=True,
         touches=touches,
         tone="bad",
         action=f"/domains/{domain_id}/remove",

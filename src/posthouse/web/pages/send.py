@@ -179,8 +179,9 @@ async def _page(
 
 
 async def _senders(request: Page, person: SignedIn) -> list[str]:
-    """An address at each verified domain; in the lab one that always works."""
+    """An address at each verified domain; before there is one, ours, from which a person may write to herself."""
     async with rooms(request).process.pool.acquire() as connection:
         found = await domains.listing(connection, person.workspace.workspace_id)
     senders = [f"hello@{domain.name}" for domain in found if domain.verified_at]
-    return senders or (["hello@example.com"] if person.workspace.any_domain else [])
+    hostname = rooms(request).process.settings.server.hostname
+    return senders or [f"hello@{'example.com' if person.workspace.any_domain else hostname}"]

@@ -31,7 +31,9 @@ _TROUBLES: Final = {
     ),
     503: (N_("Back in a moment"), N_("The database cannot be reached. Nothing was lost; try again in some seconds.")),
 }
-_SCANNER_SILENT: Final = N_("The malware scanner cannot be asked, and no mail is sent without it. Try again in some seconds.")
+_SCANNER_SILENT: Final = N_(
+    "The malware scanner cannot be asked, and no mail is sent without it. Try again in some seconds."
+)
 
 
 def http_trouble(request: Page, error: HTTPException) -> Response[str] | Redirect:

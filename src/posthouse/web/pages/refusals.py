@@ -1,0 +1,25 @@
+"""Sentences other rooms refuse a form's field with, marked for the catalogue. Those with values in them stay in English."""
+
+from typing import Final
+
+from posthouse.web.pages.words import N_
+
+REFUSALS: Final = frozenset({
+    N_("Another workspace submits from one of these networks."),
+    N_("This is not a domain name such as example.com."),
+    N_("This is not a domain name."),
+    N_("It is empty."),
+    N_("It contains a control character or a line break."),
+    N_("The password is the mail address."),
+    N_("This is not the present password."),
+    N_("Name at least one scope: send, read or manage."),
+    N_("This is neither an IP address nor a network such as 192.0.2.0/24."),
+    N_("Without a password, name the networks that are trusted instead."),
+    N_("The sender is missing."),
+    N_("Name at least one recipient in to, cc or bcc."),
+    N_("Give text, html or both."),
+    N_("Priorities are switched off for this workspace."),
+    N_("Line breaks and other control characters are not allowed here."),
+    N_("This is not a usable mail address. It has no @."),
+    N_("This is not a usable mail address. The part after the @ is no domain name."),
+})  # fmt: skip

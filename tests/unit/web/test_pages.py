@@ -1,0 +1,148 @@
+"""What the pages work out before anything is printed."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from posthouse.model.words import Kind, Source, State
+from posthouse.outbox.messages import RecipientRow
+from posthouse.outbox.operator import CANCEL
+from posthouse.web.pages import query, reading, story, words
+from posthouse.web.pages.home import Day, nice_top, plot
+from posthouse.web.pages.sign_in_pages import local
+from posthouse.web.text import Speech
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SPEECH = Speech("en", ZoneInfo("UTC"), NOW)
+
+
+def recipient(state: State, **changes: object) -> RecipientRow:
+    values: dict[str, object] = {
+        "recipient_id": UUID(int=1), "message_id": UUID(int=2), "address": "anna@there.example", "domain": "there.example",
+        "kind": Kind.TO, "state": state, "priority": 4, "not_before": NOW + timedelta(minutes=5),
+        "expires_at": NOW + timedelta(days=3), "attempts": 2, "claimed_at": None, "settled_at": None, "reason": "", "code": 451,
+        "enhanced": "4.7.1", "remote": "mx1.there.example",
+    }  # fmt: skip
+    return RecipientRow(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (recipient(State.WAITING), "The server answered 451 4.7.1. Next try 12:05."),
+        (recipient(State.WAITING, attempts=0), "Scheduled: it leaves at 12:05."),
+        (recipient(State.WAITING, reason="mx1 is busy."), "mx1 is busy. Next try 12:05."),
+        (recipient(State.READY), "Next in line for there.example at priority 4."),
+        (recipient(State.CLAIMED), "Being handed to there.example, attempt 2."),
+        (recipient(State.HELD), "Someone stopped it. It waits until released, at most until 24 Nov 12:00."),
+        (recipient(State.DELIVERED, code=250, enhanced="2.0.0"), "mx1.there.example accepted it: 250 2.0.0"),
+        (recipient(State.BOUNCED, reason="No such user."), "No such user."),
+        (recipient(State.EXPIRED), "It could not be delivered within its lifetime."),
+    ],
+)
+def test_every_state_has_its_sentence(row: RecipientRow, sentence: str) -> None:
+    assert words.why(row, SPEECH) == sentence
+
+
+def test_every_stored_word_has_a_label() -> None:
+    assert set(words.STATES) == set(State) == set(words.ATTENTION)
+    assert set(words.SOURCES) == set(Source)
+
+
+def test_filters_come_from_the_address_and_go_back_into_it() -> None:
+    asked = query.read(
+        {"q": " anna@ ", "state": "bounced", "domain": "There.Example", "source": "api"}, ZoneInfo("UTC")
+    )
+    assert (asked.filters.query, asked.filters.state, asked.filters.domain) == ("anna@", State.BOUNCED, "there.example")
+    assert asked.link(state="") == "/messages?q=anna%40&domain=There.Example&source=api"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"state": "lost"},
+        {"after": "x"},
+        {"since": "yesterday"},
+        {"until": "9999-12-31"},
+        {"since": "2026-11-21T10:00:00"},
+    ],
+)
+def test_what_cannot_be_read_is_as_if_it_were_not_there(params: dict[str, str]) -> None:
+    assert query.read(params, ZoneInfo("UTC")) == query.read({}, ZoneInfo("UTC"))
+
+
+def test_days_are_days_of_the_reader_and_the_last_one_is_included() -> None:
+    filters = query.read({"since": "2026-11-20", "until": "2026-11-20"}, ZoneInfo("Europe/Copenhagen")).filters
+    assert filters.since == datetime(2026, 11, 19, 23, 0, tzinfo=UTC)
+    assert filters.until == datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        ("/queue?a=1", "/queue?a=1"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+        ("/a\r\nset-cookie: x", "/"),
+    ],
+)
+def test_signing_in_leads_nowhere_else(wanted: str, path: str) -> None:
+    assert local(wanted) == path
+
+
+def test_the_axis_ends_above_the_largest_bar_and_pieces_stand_on_each_other() -> None:
+    assert [nice_top(n) for n in (0, 3, 17, 81, 4100)] == [2, 4, 20, 100, 8000]
+    shown = plot([Day(date(2026, 11, day), delivered=day, deferred=1, bounced=1) for day in range(8, 22)], SPEECH)
+    assert [line["label"] for line in shown["lines"]] == ["0", "20", "40"]
+    good, wait, bad = shown["bars"][-1]["pieces"]
+    assert good["y"] == pytest.approx(wait["y"] + wait["height"], abs=0.2)
+    assert wait["y"] == pytest.approx(bad["y"] + bad["height"], abs=0.2)
+
+
+def test_a_button_says_how_many_it_touches() -> None:
+    found = story.buttons([recipient(State.WAITING), recipient(State.HELD), recipient(State.DELIVERED)], SPEECH)
+    assert {button.name: button.touches for button in found}[CANCEL.name] == "2 mails will never be sent."
+    assert story.buttons([recipient(State.DELIVERED)], SPEECH) == []
+
+
+def test_a_transcript_tells_who_spoke() -> None:
+    assert story.transcript("* connected\n< 220 hi\n> EHLO us") == [
+        ("n", "·", "connected"),
+        ("s", "←", "220 hi"),
+        ("c", "→", "EHLO us"),
+    ]
+
+
+MAIL = (
+    b"Subject: =?utf-8?q?Gr=C3=A5?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
+    b'--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<img src="cid:logo@x"><img src="https://out.example/t.png">\r\n'
+    b"--b\r\nContent-Type: image/png\r\nContent-ID: <logo@x>\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0K\r\n--b--\r\n"
+)
+
+
+def test_inline_images_are_put_into_the_page_and_remote_ones_are_noticed() -> None:
+    read = reading.read(MAIL)
+    assert read.html is not None
+    assert 'src="data:image/png;base64,iVBORw0K"' in read.html
+    assert read.remote
+    assert ("Subject", "Grå") in read.headers
+
+
+def test_the_frame_may_load_remote_images_only_when_asked() -> None:
+    assert "img-src data:;" in reading.policy(images=False)
+    assert "https:" in reading.policy(images=True)
+    for images in (True, False):
+        assert reading.policy(images).startswith("sandbox; default-src 'none';")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\r\n\r\n", b"Content-Type: multipart/mixed; boundary=\r\n\r\nx", b"\xff\xfe: \x00\r\n\r\n"]
+)
+def test_a_broken_mail_is_still_shown(content: bytes) -> None:
+    reading.read(content)
+    reading.source(content)
