@@ -149,6 +149,7 @@ def user_of(row: Record) -> User:
 
 
 def problems(email: str, name: str) -> tuple[FieldProblem, ...]:
+    """What is wrong with the address and the name of a person."""
     read = parse_address(email.strip().lower())
     about_email = (read.at("/email"),) if isinstance(read, AddressProblem) else ()
     return (*about_email, *(names.problems("/name", name) if name else ()))

@@ -28,6 +28,7 @@ from posthouse.runtime.supervisor import Supervisor
 from posthouse.runtime.vault import ensure_kek
 
 LAB_PORTS: Final = 8600
+LAB_RETRY_S: Final = 5.0
 _POLL_S: Final = 0.1
 
 
@@ -78,11 +79,13 @@ def chosen(settings: Settings, choice: Choice) -> Settings:
 
 
 def in_lab(settings: Settings) -> Settings:
-    """Everything on loopback, passwords also without TLS."""
+    """Everything on loopback, passwords also without TLS, and a second try while one still looks."""
     for section in ("web", "submission", "inbound", "lab", "metrics"):
         settings = settings.with_(section, host="127.0.0.1")
     settings = settings.with_("submission", auth_without_tls=True)
-    return settings.with_("lab", enabled=True).with_("delivery", allow_private_mx=True)
+    retry_first_s = min(settings.delivery.retry_first_s, LAB_RETRY_S)
+    settings = settings.with_("delivery", allow_private_mx=True, retry_first_s=retry_first_s)
+    return settings.with_("lab", enabled=True)
 
 
 def on_ports(settings: Settings, base: int) -> Settings:

@@ -95,7 +95,7 @@ def _settlement(
 
 
 def _speaker(mail: Claimed, tried: Tried) -> str:
-    return tried.remote or mail.domain
+    return f"{mail.domain} ({tried.remote})" if tried.remote else mail.domain
 
 
 @dataclass(frozen=True, slots=True)

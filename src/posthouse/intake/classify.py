@@ -9,5 +9,5 @@ def classify(submission: Submission, submitter: Submitter) -> tuple[MailClass, s
     if submission.mail_class is not None:
         return submission.mail_class, "the message says so"
     if submission.source is Source.MANUAL:
-        return MailClass.TRANSACTIONAL, "one message written by hand"
+        return MailClass.TRANSACTIONAL, "it is one message written by hand"
     return submitter.default_class, f"the credential “{submitter.name}” says so"

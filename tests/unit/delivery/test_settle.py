@@ -50,7 +50,7 @@ def test_an_outcome_decides_state_event_and_blame(attempt: Tried, state: State, 
 
 def test_a_deferred_mail_names_who_said_what_and_when_it_is_tried_again() -> None:
     settlement = judge(MAIL, tried(Outcome.TRANSIENT, 451, "4.7.1", "greylisted"), SCHEDULE, jitter=0.5).settlement
-    assert settlement.reason == "mx.there.test [192.0.2.1] said 451 4.7.1 greylisted."
+    assert settlement.reason == "there.test (mx.there.test [192.0.2.1]) said 451 4.7.1 greylisted."
     assert settlement.not_before == NOW + timedelta(seconds=200)
     assert settlement.settled_at is None
 
