@@ -3,16 +3,21 @@
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
+DEVELOPER := .venv/.made-for-developers
 
 .PHONY: env up check test test-slow reference screenshots lock clean
 
 ## env: .venv with locked dependencies and the command .venv/bin/posthouse
 env: $(STAMP)
 
-$(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
+$(STAMP): requirements/install.txt pyproject.toml
 	@PYTHON=$(PYTHON) sh requirements/venv
-	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	$(PIP) install --require-hashes --requirement requirements/install.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVELOPER): $(STAMP) requirements/dev.txt
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
 ## up: everything on this machine, delivering into the built-in lab; Ctrl-C ends it, the next run continues
@@ -20,7 +25,7 @@ up: env
 	@.venv/bin/posthouse up --lab --data data
 
 ## check: what a developer runs all day, under 90 seconds
-check: env
+check: $(DEVELOPER)
 	.venv/bin/ruff format --check src tests
 	.venv/bin/ruff check src tests
 	.venv/bin/mypy
@@ -28,7 +33,7 @@ check: env
 	.venv/bin/pytest -q -n auto tests/unit tests/wire $(wildcard tests/test_house.py)
 
 ## test: everything that proves the product; installs the Debian packages it needs
-test: env
+test: $(DEVELOPER)
 	@sh tests/packages.sh
 	.venv/bin/ruff format --check src tests
 	.venv/bin/ruff check src tests
@@ -37,7 +42,7 @@ test: env
 	.venv/bin/pytest -n auto --dist loadfile -m "not slow" tests
 
 ## test-slow: long crash rounds and the like
-test-slow: env
+test-slow: $(DEVELOPER)
 	@sh tests/packages.sh
 	.venv/bin/pytest -m slow tests
 
@@ -46,7 +51,7 @@ reference: env
 	.venv/bin/python scripts/reference.py
 
 ## screenshots: the README's pictures, made anew from the real pages
-screenshots: env
+screenshots: $(DEVELOPER)
 	.venv/bin/python scripts/screenshots.py
 
 ## lock: resolve the dependencies of pyproject.toml anew
