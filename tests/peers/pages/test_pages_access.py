@@ -1,0 +1,145 @@
+"""Who cannot use a mouse, a wide screen, bright light or scripts can still use every page; and no page talks to the outside."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.page_world import Site
+from tests.peers.pages.conftest import Open
+
+PATHS = [
+    "/", "/messages", "/messages?q=zzzzz", "/messages/{waiting}", "/messages/{several}?tab=headers", "/messages/{bounced}?tab=raw",
+    "/send", "/domains", "/domains/{domain}", "/domains/{domain}/remove", "/keys", "/keys/new?kind=smtp", "/queue",
+    "/queue/hold?domain=yahoo.com", "/settings", "/settings/you", "/settings/audit", "/nowhere",
+]  # fmt: skip
+
+
+def filled(path: str, site: Site) -> str:
+    """The path with the ids of the world in it."""
+    return path.format(domain=site.world.unverified_domain, **site.world.examples)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing_serious_in_light_and_dark(open_page: Open, site: Site, axe: str, path: str) -> None:
+    # Without motion, so that no colour is measured on its way from one scheme to the other.
+    page = open_page(filled(path, site), color_scheme="light", reduced_motion="reduce", strict=False)
+    assert violations(page, axe) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, axe) == []
+
+
+def test_axe_finds_nothing_serious_before_signing_in(open_page: Open, axe: str) -> None:
+    assert violations(open_page("/sign-in", email=None, strict=False), axe) == []
+
+
+def test_axe_finds_nothing_serious_in_what_opens(open_page: Open, site: Site, axe: str) -> None:
+    page = open_page(filled("/messages/{bounced}", site), strict=False)
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.get_by_role("button", name="Help and keyboard shortcuts").click()
+    assert violations(page, axe) == []
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe finds wrong against WCAG 2.2 A and AA and its own good practice, with the elements.
+
+    The page is not held to its silence: axe tries inline styles of its own, which the policy refuses.
+    """
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {iframes: false})")
+    return [
+        f"{each['impact']} {each['id']}: {[node['html'][:160] + ' | ' + str(node['failureSummary']) for node in each['nodes'][:3]]}"
+        for each in found["violations"]
+        if each["impact"] in ("moderate", "serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_phone_never_scrolls_sideways(open_page: Open, site: Site, path: str) -> None:
+    page = open_page(filled(path, site), width=360, is_mobile=True, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_read_the_same_without_scripts(open_page: Open, site: Site, path: str) -> None:
+    page = open_page(filled(path, site), java_script_enabled=False)
+    expect(page.locator("h1")).to_be_visible()
+
+
+def test_a_change_can_be_made_without_scripts(open_page: Open) -> None:
+    page = open_page("/send", java_script_enabled=False)
+    page.get_by_label("To", exact=True).fill("bob@there.example")
+    page.get_by_role("button", name="Show the road").click()
+    expect(page.locator("#road")).to_contain_text("bob@there.example")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/messages/[0-9a-f-]{36}"))
+
+
+def test_the_keyboard_goes_everywhere(open_page: Open) -> None:
+    page = open_page("/messages")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.locator("main").click(position={"x": 2, "y": 2})
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("#rows a.row").nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/messages/[0-9a-f-]{36}"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("q")
+    expect(page.get_by_role("heading", name="Queue", level=1)).to_be_visible()
+
+
+def test_single_key_shortcuts_can_be_switched_off(open_page: Open) -> None:
+    page = open_page("/queue")
+    page.get_by_role("button", name="Help and keyboard shortcuts").click()
+    page.get_by_label("Keyboard shortcuts on").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_what_the_reader_opened_stays_open_when_the_page_refreshes(open_page: Open, site: Site) -> None:
+    page = open_page(filled("/messages/{bounced}", site))
+    page.get_by_text("SMTP transcript").last.click()
+    with page.expect_response(re.compile(r"part=1")):
+        page.evaluate(
+            "htmx.ajax('GET', document.querySelector('#life').getAttribute('hx-get'),"
+            " {source: '#life', target: '#life', swap: 'morph:innerHTML'})"
+        )
+    expect(page.locator(".transcript").last).to_be_visible()
+
+
+def test_copying_puts_the_value_on_the_clipboard_and_says_so(open_page: Open, site: Site) -> None:
+    page = open_page("/keys", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the server name").click()
+    expect(page.locator("#said")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "mail.acme.example"
+
+
+def test_dark_follows_the_system(open_page: Open) -> None:
+    def surface(scheme: str) -> str:
+        page = open_page("/messages", color_scheme=scheme)
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert surface("light") == "rgb(255, 255, 255)"
+    assert surface("dark") == "rgb(15, 18, 23)"
+
+
+def test_times_are_told_in_the_readers_zone(open_page: Open, site: Site) -> None:
+    page = open_page(filled("/messages/{delivered}", site), timezone_id="Asia/Tokyo")
+    page.reload()
+    expect(page.locator(".facts time").first).to_contain_text("JST")
+
+
+def test_no_page_asks_anybody_else_for_anything(open_page: Open, site: Site, asked: list[str]) -> None:
+    for path in PATHS:
+        page = open_page(filled(path, site))
+        page.wait_for_load_state("networkidle")
+    hosts = {urlsplit(address).netloc for address in asked if not address.startswith("data:")}
+    assert hosts == {urlsplit(site.address).netloc}
