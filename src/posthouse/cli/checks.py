@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from posthouse.intake.scan import Scanner, ScannerError
 from posthouse.model.dns import DnsStatus
 from posthouse.runtime import data_folder, migrate, network, vault
 from posthouse.runtime.data_folder import FolderError
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.embedded import running_postmaster
+from posthouse.runtime.log import Logger
 from posthouse.runtime.postgres import DATABASE_GONE, PostgresError
 from posthouse.runtime.process import Process
 from posthouse.runtime.seats import doors
@@ -108,6 +110,19 @@ def ports(settings: Settings) -> list[Finding]:
         except network.PortError as error:
             problems.append(Finding("ports", Verdict.FAILED, str(error)))
     return problems or [Finding("ports", Verdict.OK, "all free")]
+
+
+async def malware_scanner(settings: Settings, logger: Logger) -> list[Finding]:
+    """The scanner, where there is one, judges a message of the largest size: its own limits may be lower than ours."""
+    address = settings.intake.malware_scanner
+    if not address:
+        return []
+    try:
+        await Scanner(address, logger).find([bytes(settings.submission.max_size)])
+    except ScannerError as error:
+        reason = f"clamd at {address} does not judge a message of the largest size: {error.__cause__}"
+        return [Finding("scanner", Verdict.FAILED, f"{reason}; no mail is accepted until it does")]
+    return [Finding("scanner", Verdict.OK, f"clamd at {address}")]
 
 
 async def database(process: Process) -> AsyncIterator[Finding]:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from posthouse.cli import checks
 from posthouse.cli.checks import Finding, Verdict
 from posthouse.cli.world import EXIT_FAILED, Where, open_world, run
+from posthouse.runtime import log
 from posthouse.runtime.embedded import Server
 from posthouse.runtime.embedded_runner import EmbeddedError
 from posthouse.runtime.migrate import MigrationError
@@ -26,7 +27,8 @@ def doctor_command(
     json: Annotated[bool, Parameter(negative="", help="Print the findings as one JSON list.")] = False,
     where: Annotated[Where, Parameter(name="*")] = Where(),  # noqa: B008 - frozen
 ) -> None:
-    """Check settings, data folder, key, disk, clock, ports, database, schema, rights, resolver and hostname.
+    """Check settings, data folder, key, disk, clock, ports, malware scanner, database, schema, rights,
+    resolver and hostname.
 
     Changes nothing. Exit status 1 when something failed; warnings alone are 0.
 
@@ -59,6 +61,7 @@ async def _examine(where: Where) -> list[Finding]:
         checks.clock(),
         *checks.ports(settings),
     ]
+    findings += await checks.malware_scanner(settings, log.configure("command", "error", settings.server.log_format))
     findings += await _examine_database(settings)
     return findings + [finding async for finding in checks.names(settings)]
 

@@ -11,6 +11,8 @@ from typing import Final
 from posthouse.content.stamp import Stamp
 from posthouse.model.errors import FieldProblem
 from posthouse.model.limits import HEADER_BLOCK_OCTETS, RECEIVED_HOPS, SUBJECT_CHARS
+from posthouse.model.mail import Note
+from posthouse.model.words import EventKind
 from posthouse.wire import headers
 from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_address
 from posthouse.wire.headers import Field
@@ -51,7 +53,7 @@ class Prepared:
     cc: tuple[Mailbox, ...]
     bcc: tuple[Mailbox, ...]
     smtputf8: bool  # an address in the header is not ASCII; other raw 8-bit text passes as it does everywhere
-    notes: tuple[str, ...] = ()  # fields without effect, in words
+    notes: tuple[Note, ...] = ()  # fields without effect, in words
 
 
 def prepare(
@@ -168,12 +170,13 @@ def _options(found: Sequence[Field]) -> dict[str, str]:
     return options
 
 
-def _notes(found: Sequence[Field]) -> tuple[str, ...]:
+def _notes(found: Sequence[Field]) -> tuple[Note, ...]:
     notes = []
     for name in dict.fromkeys(field.name for field in found):
         shown = name.decode("ascii", "replace").title()
         if name in _PRIORITY_FIELDS:
-            notes.append(f"{shown} has no effect on the order of sending.")
+            text = f"{shown} has no effect on the order of sending."
+            notes.append(Note(EventKind.PRIORITY_HEADER_IGNORED, text))
         elif name.startswith(OPTION_PREFIX.encode()) and name.decode("ascii", "replace") not in KNOWN_OPTIONS:
-            notes.append(f"{shown} is not available yet and was removed.")
+            notes.append(Note(EventKind.HEADER_IGNORED, f"{shown} is not available yet and was removed."))
     return tuple(notes)

@@ -9,7 +9,9 @@ from math import ceil
 from typing import Final
 
 DRAIN_S: Final = 0.5  # another connection is opened when what is queued would take longer than this
-STALL_S: Final = 0.5  # ... or when mail is queued and no connection has moved for this long: they may all be at slow ones
+STALL_S: Final = (
+    0.5  # ... or when mail is queued and no connection has moved for this long: they may all be at slow ones
+)
 HOLD_S: Final = 1.0  # mail held in memory, in seconds of the site's measured rate
 HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first connections busy
 HOLD_MOST: Final = (

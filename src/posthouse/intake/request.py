@@ -28,8 +28,8 @@ from posthouse.model.limits import (
     SCHEDULE_AHEAD_S,
     TEXT_LINE_OCTETS,
 )
-from posthouse.model.mail import Recipient, Refused, Submission, Submitter
-from posthouse.model.words import Kind, MailClass, Source
+from posthouse.model.mail import Note, Recipient, Refused, Submission, Submitter
+from posthouse.model.words import EventKind, Kind, MailClass, Source
 from posthouse.wire.addresses import Mailbox, is_ascii
 from posthouse.wire.mime import Attachment, Draft
 from posthouse.wire.parts import walk
@@ -244,7 +244,7 @@ def _take_raw(raw: bytes, fields: _Fields, context: Context, at: str) -> Submiss
         message_id_header=prepared.message_id,
         content=prepared.content,
         smtputf8=prepared.smtputf8 or not all(is_ascii(recipient.address) for recipient in recipients),
-        notes=prepared.notes + tuple(f"{name} has no effect over the API: use its field" for name in prepared.options),
+        notes=prepared.notes + tuple(map(_no_option, prepared.options)),
     )
 
 
@@ -295,3 +295,7 @@ def _recipients(to: Sequence[Mailbox], cc: Sequence[Mailbox], bcc: Sequence[Mail
 
 def _refused(pointer: str, code: str, detail: str, status: int = 422) -> Refused:
     return Refused((FieldProblem(pointer, code, detail),), status)
+
+
+def _no_option(name: str) -> Note:
+    return Note(EventKind.HEADER_IGNORED, f"{name} has no effect over the API: use its field.")

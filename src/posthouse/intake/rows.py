@@ -118,7 +118,7 @@ def _events(
         if recipient.state is State.SUPPRESSED
     ]
     # A note is about the whole message; it is told once, with its first recipient.
-    events += [event(recipients[0], EventKind.HEADER_IGNORED, {"note": note}) for note in decided.submission.notes]
+    events += [event(recipients[0], note.kind, {"note": note.text}) for note in decided.submission.notes]
     return events
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import Kind, MailClass, Pool, Route, Scope, Source, State
+from posthouse.model.words import EventKind, Kind, MailClass, Pool, Route, Scope, Source, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,14 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a message its sender should know: the kind of event it is shown as, and a sentence."""
+
+    kind: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One message as every door hands it to `intake.accept`.
 
@@ -64,7 +72,7 @@ class Submission:
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     smtputf8: bool = False
-    notes: tuple[str, ...] = ()  # ignored headers and the like, shown as events
+    notes: tuple[Note, ...] = ()  # ignored headers and the like, shown as events
     message_id: UUID | None = None  # when the content already names it (Received, Feedback-ID); else the door makes one
 
 

@@ -78,6 +78,7 @@ class EventKind(StrEnum):
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
     HEADER_IGNORED = "header_ignored"
+    PRIORITY_HEADER_IGNORED = "priority_header_ignored"
 
 
 FINAL_EVENTS = frozenset(

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from posthouse.model.words import Kind, MailClass, Route, Source, State
 from posthouse.outbox import search_terms
+from posthouse.outbox.search_terms import AddressRange, MessageId, Words
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.ids import uuid7_floor
 from posthouse.runtime.postgres import Connection, Record
 
 _SHOWN_RECIPIENTS = 3
-# States few messages are in: found through their own partial indexes, not by walking the messages.
-_RARE = {State.WAITING, State.HELD, State.BOUNCED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED}
+_RECENT = 5_000  # newest messages looked through for words before their index is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +132,35 @@ async def _candidates(
     connection: Connection, workspace_id: UUID, filters: Filters, after: UUID | None, limit: int
 ) -> list[UUID] | None:
     """Ids through the narrowest index there is for these filters; None when the messages have to be walked."""
-    term = search_terms.read(filters.query)
-    if isinstance(term, search_terms.MessageId):
-        rows = await connection.fetch(SQL.list_by_header, workspace_id, term.text, after, limit)
-    elif isinstance(term, search_terms.AddressRange):
-        rows = await connection.fetch(SQL.list_by_address, workspace_id, term.first, term.past, after, limit)
-    elif filters.state in _RARE and not filters.query:
-        rows = await connection.fetch(
-            SQL.list_by_state, workspace_id, filters.state, after, limit, filters.domain or None
-        )
-    else:
-        return None
+    match search_terms.read(filters.query):
+        case MessageId(text):
+            rows = await connection.fetch(SQL.list_by_header, workspace_id, text, after, limit)
+        case AddressRange(first, past):
+            rows = await connection.fetch(SQL.list_by_address, workspace_id, first, past, after, limit)
+        case Words(text):
+            words = search_terms.words(text) or ""
+            recent, indexed = SQL.list_recent_by_words, SQL.list_by_words
+            rows = await _recent_or_indexed(connection, workspace_id, words, after, limit, recent, indexed)
+        case None if filters.tag:
+            recent, indexed = SQL.list_recent_by_tag, SQL.list_by_tag
+            rows = await _recent_or_indexed(connection, workspace_id, filters.tag, after, limit, recent, indexed)
+        case None if filters.state and filters.state is not State.DELIVERED:
+            rows = await connection.fetch(
+                SQL.list_by_state, workspace_id, filters.state, after, limit, filters.domain or None
+            )
+        case _:
+            return None
     return [row["message_id"] for row in rows]
+
+
+async def _recent_or_indexed(
+    connection: Connection, workspace_id: UUID, wanted: str, after: UUID | None, limit: int, recent: str, indexed: str
+) -> list[Record]:
+    """What is common is found among the newest messages, what is rare through its index; neither reads many rows."""
+    rows = await connection.fetch(recent, workspace_id, wanted, after, _RECENT, limit)
+    if len(rows) == limit:
+        return rows
+    return await connection.fetch(indexed, workspace_id, wanted, after, limit)
 
 
 async def _walk(
@@ -156,8 +173,6 @@ async def _walk(
         uuid7_floor(filters.since) if filters.since else None,
         uuid7_floor(filters.until) if filters.until else None,
         filters.source,
-        filters.tag or None,
-        search_terms.words(filters.query),
         filters.state,
         filters.domain or None,
         limit,

@@ -187,12 +187,10 @@ WHERE workspace_id = $1
   AND ($3::uuid IS NULL OR message_id >= $3)
   AND ($4::uuid IS NULL OR message_id < $4)
   AND ($5::text IS NULL OR source = $5)
-  AND ($6::text IS NULL OR tags @> ARRAY[$6])
-  AND ($7::text IS NULL OR to_tsvector('simple', subject || ' ' || sender) @@ to_tsquery('simple', $7))
-  AND (($8::text IS NULL AND $9::text IS NULL) OR EXISTS (
+  AND (($6::text IS NULL AND $7::text IS NULL) OR EXISTS (
         SELECT FROM outbox o WHERE o.workspace_id = m.workspace_id AND o.message_id = m.message_id
-          AND ($8::text IS NULL OR o.state = $8) AND ($9::text IS NULL OR o.domain = $9)))
-ORDER BY message_id DESC LIMIT $10;
+          AND ($6::text IS NULL OR o.state = $6) AND ($7::text IS NULL OR o.domain = $7)))
+ORDER BY message_id DESC LIMIT $8;
 
 -- name: list_by_address
 -- Messages to the addresses from $2 up to, not including, $3 in byte order (one address, or all that begin so), newest first.
@@ -201,6 +199,35 @@ SELECT DISTINCT message_id FROM (
     WHERE workspace_id = $1 AND address ~>=~ $2 AND address ~<~ $3 AND ($4::uuid IS NULL OR message_id < $4)
     ORDER BY message_id DESC LIMIT $5) newest
 ORDER BY message_id DESC;
+
+-- name: list_recent_by_words
+-- Of the newest $4 messages below the cursor, those with these words: finds common words without reading all that have them.
+SELECT message_id FROM (
+    SELECT message_id, subject, sender FROM messages
+    WHERE workspace_id = $1 AND ($3::uuid IS NULL OR message_id < $3)
+    ORDER BY message_id DESC LIMIT $4) recent
+WHERE to_tsvector('simple', subject || ' ' || sender) @@ to_tsquery('simple', $2)
+ORDER BY message_id DESC LIMIT $5;
+
+-- name: list_by_words
+-- Rarer words, through their index: walking the messages from the newest would read all of them.
+WITH found AS MATERIALIZED (
+    SELECT message_id FROM messages
+    WHERE workspace_id = $1 AND to_tsvector('simple', subject || ' ' || sender) @@ to_tsquery('simple', $2))
+SELECT message_id FROM found WHERE $3::uuid IS NULL OR message_id < $3 ORDER BY message_id DESC LIMIT $4;
+
+-- name: list_recent_by_tag
+SELECT message_id FROM (
+    SELECT message_id, tags FROM messages
+    WHERE workspace_id = $1 AND ($3::uuid IS NULL OR message_id < $3)
+    ORDER BY message_id DESC LIMIT $4) recent
+WHERE tags @> ARRAY[$2]
+ORDER BY message_id DESC LIMIT $5;
+
+-- name: list_by_tag
+WITH found AS MATERIALIZED (
+    SELECT message_id FROM messages WHERE workspace_id = $1 AND tags <> '{}' AND tags @> ARRAY[$2])
+SELECT message_id FROM found WHERE $3::uuid IS NULL OR message_id < $3 ORDER BY message_id DESC LIMIT $4;
 
 -- name: list_by_state
 -- Messages with a recipient in one of the rarer states, through the small partial indexes.

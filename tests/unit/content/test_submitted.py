@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from posthouse.content.stamp import Stamp, stamp
 from posthouse.content.submitted import Prepared, Trace, prepare, with_crlf
 from posthouse.model.limits import RECEIVED_HOPS
-from posthouse.model.words import MailClass
+from posthouse.model.mail import Note
+from posthouse.model.words import EventKind, MailClass
 from posthouse.wire.addresses import Mailbox
 from posthouse.wire.headers import first, split
 
@@ -50,14 +51,15 @@ def test_what_is_meant_for_us_is_taken_out_and_handed_over() -> None:
     assert result.content == RECEIVED + FEEDBACK + PLAIN + BODY
     assert result.options == {"x-mail-tag": "a,b", "x-mail-expires": "60", "x-mail-secure": "yes"}
     assert [mailbox.address for mailbox in result.bcc] == ["x@y.z", "q@y.z"]
-    assert result.notes == ("X-Mail-Secure is not available yet and was removed.",)
+    assert result.notes == (Note(EventKind.HEADER_IGNORED, "X-Mail-Secure is not available yet and was removed."),)
 
 
 @pytest.mark.parametrize("name", ["X-Priority", "Priority", "X-Message-Priority"])
 def test_a_priority_field_stays_and_is_reported(name: str) -> None:
     result = prepared(f"{name}: 1\r\n".encode() + PLAIN + BODY)
     assert f"{name}: 1\r\n".encode() in result.content
-    assert result.notes == (f"{name} has no effect on the order of sending.",)
+    note = Note(EventKind.PRIORITY_HEADER_IGNORED, f"{name} has no effect on the order of sending.")
+    assert result.notes == (note,)
 
 
 def test_missing_date_and_identity_are_added_even_where_the_field_is_empty() -> None:

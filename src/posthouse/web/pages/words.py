@@ -62,6 +62,7 @@ EVENTS: Final = {
     EventKind.COMPLAINED: Word(N_("Complaint: the recipient marked it as spam"), "bad", "warning"),
     EventKind.UNSUBSCRIBED: Word(N_("Unsubscribed"), "", "slash"),
     EventKind.HEADER_IGNORED: Word(N_("A header was ignored"), "", "info"),
+    EventKind.PRIORITY_HEADER_IGNORED: Word(N_("A priority header was ignored"), "", "info"),
 }
 
 ROUTES: Final = {
