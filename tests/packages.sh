@@ -1,7 +1,10 @@
 #!/bin/sh
 # The independent software the tests talk to. Installs what is missing as root, else says what is missing.
 set -eu
-wanted="postfix swaks opendkim opendkim-tools dovecot-imapd dovecot-lmtpd clamav-daemon chromium nodejs npm"
+wanted="postfix swaks opendkim opendkim-tools dovecot-imapd dovecot-lmtpd clamav-daemon chromium"
+# Some packagings of nodejs bring npm along and conflict with a package of that name.
+command -v node > /dev/null || wanted="$wanted nodejs"
+command -v npm > /dev/null || wanted="$wanted npm"
 missing=""
 for package in $wanted; do
     dpkg-query --show --showformat '${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed || missing="$missing $package"

@@ -68,10 +68,12 @@ async def test_higher_priority_goes_first_and_equal_priority_in_order(corridor: 
 
 
 async def test_a_deferred_mail_is_tried_again_and_says_why_it_waits(corridor: Corridor) -> None:
-    async with sink({"RCPT": in_turn(b"451 4.7.1 come back later\r\n", b"250 ok\r\n")}) as receiver:
-        async with corridor.delivering(receiver.port, retry_first_s=0.05):
-            accepted = await corridor.send("bob@there.test")
-            (row,) = await corridor.settled([accepted])
+    async with (
+        sink({"RCPT": in_turn(b"451 4.7.1 come back later\r\n", b"250 ok\r\n")}) as receiver,
+        corridor.delivering(receiver.port, retry_first_s=0.05),
+    ):
+        accepted = await corridor.send("bob@there.test")
+        (row,) = await corridor.settled([accepted])
     assert (row.state, row.attempts) == (State.DELIVERED, 2)
     assert EventKind.DEFERRED in await events_of(corridor, accepted)
 
@@ -87,10 +89,12 @@ async def test_a_permanent_refusal_bounces_and_suppresses_an_address_that_does_n
 
 
 async def test_a_connection_lost_after_the_dot_is_shown_as_unknown_and_tried_again(corridor: Corridor) -> None:
-    async with sink({"DOT": in_turn(CLOSE, b"250 ok\r\n")}) as receiver:
-        async with corridor.delivering(receiver.port, retry_first_s=0.05):
-            accepted = await corridor.send("bob@there.test")
-            await corridor.settled([accepted])
+    async with (
+        sink({"DOT": in_turn(CLOSE, b"250 ok\r\n")}) as receiver,
+        corridor.delivering(receiver.port, retry_first_s=0.05),
+    ):
+        accepted = await corridor.send("bob@there.test")
+        await corridor.settled([accepted])
     outcomes = [attempt.outcome for attempt in await attempts_of(corridor, accepted)]
     assert outcomes == [Outcome.UNKNOWN, Outcome.DELIVERED]
 

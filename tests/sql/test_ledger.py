@@ -5,6 +5,8 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.corridor import Corridor, MakeProcess, open_corridor
+from tests.lab_servers import sink
 
 from posthouse.intake import reports
 from posthouse.ledger import counting, timeline
@@ -12,8 +14,6 @@ from posthouse.model.mail import Accepted
 from posthouse.model.words import EventKind, MailClass, State
 from posthouse.runtime.postgres import transaction
 from posthouse.wire.dsn import RecipientReport, Report
-from tests.corridor import Corridor, MakeProcess, open_corridor
-from tests.lab_servers import sink
 
 UTC = ZoneInfo("UTC")
 

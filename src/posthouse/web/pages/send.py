@@ -48,9 +48,14 @@ async def send_page(request: Page, person: Person) -> Response[str]:
     senders = await _senders(request, person)
     asked = request.query_params
     values = {name: spoken.say(sentence) for name, sentence in _SAMPLE.items()}
-    values |= {"from": senders[0] if senders else "", "to": person.user.email, "html": "", "priority": ""}
+    values |= {
+        "from": senders[0] if senders else _own_sender(request),
+        "to": person.user.email,
+        "html": "",
+        "priority": "",
+    }
     values |= {name: asked[name] for name in ("to", "from") if name in asked} | {"class": MailClass.TRANSACTIONAL}
-    road = await _road(request, person, await _filled(request, person, values)) if senders else None
+    road = await _road(request, person, await _filled(request, person, values))
     return await _page(request, person, values, road=road)
 
 
@@ -170,6 +175,7 @@ async def _page(
         errors=by_field(refused.problems, speech(request, person)) if refused else {},
         senders=senders,
         any_sender=workspace.any_domain,
+        only_to_oneself=not senders,
         domains=[sender.partition("@")[2] for sender in senders],
         default_priority=workspace.default_priority,
         once=str(rooms(request).process.ids.new()),
@@ -179,9 +185,14 @@ async def _page(
 
 
 async def _senders(request: Page, person: SignedIn) -> list[str]:
-    """An address at each verified domain; before there is one, ours, from which a person may write to herself."""
+    """An address at each verified domain; in the lab one that always works."""
     async with rooms(request).process.pool.acquire() as connection:
         found = await domains.listing(connection, person.workspace.workspace_id)
     senders = [f"hello@{domain.name}" for domain in found if domain.verified_at]
-    hostname = rooms(request).process.settings.server.hostname
-    return senders or [f"hello@{'example.com' if person.workspace.any_domain else hostname}"]
+    if senders or not person.workspace.any_domain:
+        return senders
+    return ["hello@example.com"]
+
+
+def _own_sender(request: Page) -> str:
+    return f"hello@{rooms(request).process.settings.server.hostname}"

@@ -1,0 +1,149 @@
+"""Roles that run alone, several times over, against one external PostgreSQL: as on several hosts behind one database."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from tests.corridor import MakeProcess
+
+from lab_servers import Sink, sink
+from posthouse.accounts import bootstrap
+from posthouse.runtime.settings import Settings
+from submission_role import free_port
+
+PATIENCE_S = 60.0
+DOMAINS = 30
+_DELIVERED = re.compile(r'^posthouse_attempts_total\{.*outcome="delivered".*\} ([0-9.]+)', re.MULTILINE)
+_SUBJECT = re.compile(rb"^Subject: ([^\r\n]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One `posthouse run ROLE`, with its health port and the port of its pages."""
+
+    process: Process
+    metrics_port: int
+    port: int
+
+    async def ready(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return (await self.get("/readyz")).status_code == 200
+        return False
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            return await client.get(f"http://127.0.0.1:{self.metrics_port}{path}")
+
+    async def delivered(self) -> int:
+        """By this process alone."""
+        found = _DELIVERED.search((await self.get("/metrics")).text)
+        return int(float(found[1])) if found else 0
+
+    async def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+
+
+@dataclass(slots=True)
+class Hosts:
+    """Everything several hosts share: the database, the key-encryption key, and a key of the API."""
+
+    environ: dict[str, str]
+    key: str
+    started: list[Alone]
+
+    async def run(self, role: str, index: int) -> Alone:
+        metrics_port, port = free_port(), free_port()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "posthouse.cli.main", "run", role, "--index", str(index), "--metrics-port", str(metrics_port),
+            env={**self.environ, "POSTHOUSE_WEB_PORT": str(port)}, stdin=DEVNULL, stdout=DEVNULL,
+        )  # fmt: skip
+        alone = Alone(process, metrics_port, port)
+        self.started.append(alone)
+        return alone
+
+    async def send(self, web: Alone, subject: str) -> None:
+        """A mail to each of DOMAINS domains."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        mails = [
+            {
+                "from": "shop@example.com",
+                "to": [f"anna@d{number}.test"],
+                "subject": f"{subject} {number}",
+                "text": "Hello",
+            }
+            for number in range(DOMAINS)
+        ]
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            answer = await client.post(f"http://127.0.0.1:{web.port}/v1/messages", json=mails, headers=headers)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, DOMAINS)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Sink]:
+    async with sink() as running:
+        yield running
+
+
+@pytest.fixture
+async def hosts(make_process: MakeProcess, settings: Settings, owner_dsn: str, receiver: Sink) -> AsyncIterator[Hosts]:
+    known = await bootstrap.ensure(make_process("supervisor", lab={"enabled": True}))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("POSTHOUSE_")}
+    given = {
+        "POSTHOUSE_DATA": str(settings.data),
+        "POSTHOUSE_POSTGRES_DSN": owner_dsn,
+        "POSTHOUSE_DELIVERY_ROUTES": f'{{"*": "127.0.0.1:{receiver.port}"}}',
+    }
+    running = Hosts(inherited | given, known.api_key, [])
+    yield running
+    for alone in running.started:
+        if alone.process.returncode is None:
+            alone.process.kill()
+            await alone.process.wait()
+
+
+async def test_two_of_each_share_the_work_and_one_takes_over_when_the_other_leaves(
+    hosts: Hosts, receiver: Sink
+) -> None:
+    webs = [await hosts.run("web", index) for index in (1, 2)]
+    deliveries = [await hosts.run("delivery", index) for index in (1, 2)]
+    await _all_ready([*webs, *deliveries])
+    for number, web in enumerate(webs):
+        await hosts.send(web, f"from {number}")
+    await _received(receiver, 2 * DOMAINS)
+    shares = [await delivery.delivered() for delivery in deliveries]
+    assert all(shares), shares
+    assert await deliveries[0].end() == 0
+    assert await webs[0].end() == 0
+    await hosts.send(webs[1], "after one left")
+    await _received(receiver, 3 * DOMAINS)
+    assert [await alone.end() for alone in (webs[1], deliveries[1])] == [0, 0]
+    assert set(_times(receiver).values()) == {1}
+    assert len(_times(receiver)) == 3 * DOMAINS
+
+
+def _times(receiver: Sink) -> Counter[bytes]:
+    """How many times each mail came, by its subject."""
+    return Counter(found[1] for mail in receiver.mails if (found := _SUBJECT.search(mail.data)))
+
+
+async def _all_ready(roles: Sequence[Alone]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not all([await role.ready() for role in roles]):
+            assert all(role.process.returncode is None for role in roles)
+            await asyncio.sleep(0.1)
+
+
+async def _received(receiver: Sink, mails: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while len(receiver.mails) < mails:  # noqa: ASYNC110 - the sink is not ours to signal with
+            await asyncio.sleep(0.05)
