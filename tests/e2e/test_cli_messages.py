@@ -8,6 +8,7 @@ import pytest
 from tests.command_line import CommandLine
 from tests.corridor import Corridor, open_corridor
 
+from posthouse.ledger import suppression
 from posthouse.runtime.settings import Settings
 
 
@@ -140,3 +141,17 @@ async def test_waiting_mail_is_tried_at_once_and_nothing_to_do_is_not_an_error(p
     assert retried.json() == {"action": "retry", "mails": 1}
     cancelled = await posthouse("queue", "cancel", "--message", receipt["id"], "--yes", "--json")
     assert cancelled.json() == {"action": "cancel", "mails": 1}
+
+
+async def test_a_suppressed_address_is_listed_and_written_to_again(posthouse: CommandLine, corridor: Corridor) -> None:
+    workspace_id, now = corridor.submitter.workspace_id, corridor.process.clock.now()
+    async with corridor.process.pool.acquire() as connection:
+        entry = suppression.Entry(suppression.EVERYTHING, "hard_bounce")
+        await suppression.add(connection, workspace_id, "Bob@There.test", entry, None, "delivery", now)
+    listed = (await posthouse("suppression", "list", "bob@", "--json")).json()
+    assert [(each["address"], each["reason"]) for each in listed] == [("bob@there.test", "hard_bounce")]
+    assert (await sent(posthouse))["recipients"][0]["status"] == "suppressed"
+    assert (await posthouse("suppression", "remove", "BOB@there.test")).status == 0
+    assert (await sent(posthouse))["recipients"][0]["status"] == "ready"
+    again = await posthouse("suppression", "remove", "bob@there.test")
+    assert (again.status, "not suppressed" in again.err) == (1, True)

@@ -15,6 +15,7 @@ COMMANDS: Final = (
     ("doctor", "posthouse.cli.doctor:doctor_command", "Say what is wrong with this machine."),
     ("message", "posthouse.cli.message:app", "Send, find and read messages."),
     ("queue", "posthouse.cli.queue:app", "See what waits and why; retry, hold, release, cancel."),
+    ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
     ("user", "posthouse.cli.user:app", "People and their sign-in links."),

@@ -62,3 +62,12 @@ SELECT address, scope, reason FROM suppressions WHERE workspace_id = $1 AND addr
 -- The first reason stays: it is the evidence.
 INSERT INTO suppressions (workspace_id, address, scope, reason, message_id, added_by, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (workspace_id, address, scope) DO NOTHING;
+
+-- name: list_suppressions
+-- Addresses from $2 up to, not including, $3 in byte order.
+SELECT address, scope, reason, added_by, created_at FROM suppressions
+WHERE workspace_id = $1 AND address COLLATE "C" >= $2 AND address COLLATE "C" < $3
+ORDER BY address COLLATE "C", scope LIMIT $4;
+
+-- name: remove_suppressions
+DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 RETURNING scope, reason;

@@ -11,8 +11,9 @@ from datetime import datetime
 from uuid import UUID
 
 from posthouse.ledger.sql import SQL
+from posthouse.model import limits
 from posthouse.model.words import MailClass
-from posthouse.runtime.postgres import Connection
+from posthouse.runtime.postgres import Connection, Executor
 
 EVERYTHING, MARKETING = "everything", "marketing"
 
@@ -30,6 +31,16 @@ class Entry:
 
     scope: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One row of the list."""
+
+    address: str
+    entry: Entry
+    added_by: str
+    created_at: datetime
 
 
 def blocking(entries: Sequence[Entry], mail_class: MailClass) -> str | None:
@@ -66,3 +77,21 @@ async def add(
     await connection.execute(
         SQL.add_suppression, workspace_id, folded(address), entry.scope, entry.reason, message_id, added_by, now
     )
+
+
+async def listing(connection: Executor, workspace_id: UUID, beginning: str = "") -> list[Suppressed]:
+    """The suppressed addresses that begin so, at most SUPPRESSIONS_LISTED, in order."""
+    first = folded(beginning)
+    rows = await connection.fetch(
+        SQL.list_suppressions, workspace_id, first, first + "\U0010ffff", limits.SUPPRESSIONS_LISTED
+    )
+    return [
+        Suppressed(row["address"], Entry(row["scope"], row["reason"]), row["added_by"], row["created_at"])
+        for row in rows
+    ]
+
+
+async def remove(connection: Connection, workspace_id: UUID, address: str) -> list[Entry]:
+    """Writes to the address again; what stood against it, for the audit log of the caller."""
+    rows = await connection.fetch(SQL.remove_suppressions, workspace_id, folded(address))
+    return [Entry(row["scope"], row["reason"]) for row in rows]

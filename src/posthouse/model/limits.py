@@ -183,6 +183,9 @@ ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
 AUDIT_PAGE: Final = 1_000  # entries read at a time
 DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisational domain
 
+# --- Suppressions
+SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
+
 # --- Group commit, in and out
 CALLS_PER_COMMIT: Final = 200  # requests that share one transaction; more would make the first of them wait
 ACCEPT_S: Final = 30.0  # a client has long given up on an answer that takes longer
