@@ -46,9 +46,9 @@ SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2;
 DELETE FROM workers w WHERE lease_until < $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = w.worker_id AND state = 'claimed');
 
 -- name: workspaces_with_mail
--- Cross-workspace read: where this pool has mail to look at.
-SELECT workspace_id FROM workspaces w
-WHERE EXISTS (SELECT FROM outbox o WHERE o.workspace_id = w.workspace_id AND o.pool = $1 AND o.state = 'ready');
+-- Cross-workspace read: where this pool has mail to look at. LIMIT keeps the planner from reading all that is ready to find out.
+SELECT w.workspace_id FROM workspaces w, LATERAL (
+    SELECT FROM outbox o WHERE o.workspace_id = w.workspace_id AND o.pool = $1 AND o.state = 'ready' LIMIT 1) waiting;
 
 -- name: ready_domains
 -- The destinations of one workspace after $3 that have ready mail, by skipping through the index from domain to domain.
