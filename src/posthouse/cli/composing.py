@@ -1,4 +1,4 @@
-"""From the options of `posthouse message send` to a message handed to the door: the same reader and door as the API's."""
+"""From the options of `posthouse message send` and `resend` to a message handed to the door: the same reader and door as the API's."""
 
 import base64
 import sys
@@ -16,9 +16,11 @@ from posthouse.cli import console
 from posthouse.cli.console import Room
 from posthouse.intake.accept import Door
 from posthouse.intake.request import Context, parse_message
+from posthouse.intake.resend import compose
 from posthouse.intake.scan import ScannerError
 from posthouse.model.mail import Accepted, Receipt, Refused, Submission, Submitter
 from posthouse.model.words import MailClass, Scope, Source
+from posthouse.outbox.messages import MessageRow
 
 _NOBODY: Final = UUID(int=0)  # the person at the machine has no credential
 _STANDARD_INPUT: Final = Path("-")
@@ -77,17 +79,35 @@ async def hand_over(room: Room, directory: Directory, mail: Mail, *, dry_run: bo
     process = room.process
     context = Context(submitter, process.clock.now(), process.ids.new, Source.MANUAL)
     submission = _taken(parse_message(_as_json(mail, sender), context))
-    door = Door.open(process, directory)
+    return submission, await _accepted(room, directory, submitter, submission, dry_run=dry_run)
+
+
+async def hand_over_again(
+    room: Room, directory: Directory, original: MessageRow, to: Addresses
+) -> tuple[Submission, Accepted]:
+    """The same for a message that was sent before, to all its recipients unless `to` names some of them."""
+    submitter = _submitter(room)
+    outcome = await compose(room.process, directory, submitter, original, to or None)
+    if outcome is None:
+        raise console.Refused("The content of this message is not kept any more.")
+    submission = _taken(outcome)
+    return submission, await _accepted(room, directory, submitter, submission, dry_run=False)
+
+
+async def _accepted(
+    room: Room, directory: Directory, submitter: Submitter, submission: Submission, *, dry_run: bool
+) -> Accepted:
+    door = Door.open(room.process, directory)
     try:
         if dry_run:
-            return submission, _kept((await door.dry_run(submitter, [submission]))[0])
+            return _kept((await door.dry_run(submitter, [submission]))[0])
         answer = await door.accept(submitter, [submission])
     except ScannerError as error:
         raise console.Refused(str(error)) from error
     finally:
         await door.close()
     assert isinstance(answer, list), "without an idempotency key there is nothing to replay"
-    return submission, _kept(answer[0])
+    return _kept(answer[0])
 
 
 def _submitter(room: Room) -> Submitter:

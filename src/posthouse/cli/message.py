@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from posthouse.accounts.directory import Directory
 from posthouse.cli import acting, composing, console, message_text
-from posthouse.cli.composing import EMPTY, Mail
+from posthouse.cli.composing import EMPTY, Addresses, Mail
 from posthouse.cli.console import HERE, Installation, Json, Number, Refused, Room, Yes
 from posthouse.cli.message_text import Story
 from posthouse.cli.world import Where
@@ -163,9 +163,48 @@ def cancel(
     acting.act(where, workspace, CANCEL, Selection(message_id=message_id), yes=yes, as_json=as_json)
 
 
+@app.command
+def resend(
+    message_id: UUID,
+    /,
+    *,
+    to: Annotated[
+        Addresses,
+        Parameter(help="Only to this recipient of it; may be given several times.", negative="", show_default=False),
+    ] = (),
+    yes: Yes = False,
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
+    """Send a message again as it was accepted, as a new message: only Message-ID and Date are new.
+
+    Exit status: 0 accepted, 1 refused (with the reason), no such message or its content is not kept any more, 2 wrong usage,
+    3 no database.
+
+    For example:
+
+        posthouse message resend 019ae3d2-7c00-7000-8000-000000000001 --yes
+
+        posthouse message resend 019ae3d2-7c00-7000-8000-000000000001 --to anna@lab.test
+    """
+    if not yes:
+        known = console.run(_existing(where, workspace, message_id)).recipient_count
+        count = len(set(to)) or known
+        console.confirm(f"Send it again to {count} recipient{'' if count == 1 else 's'}?", yes=False)
+    submission, accepted = console.run(_resend(where, workspace, message_id, to))
+    shown = message_text.receipt(submission, accepted, dry_run=False)
+    console.show(shown, lambda: message_text.receipt_text(accepted, dry_run=False), as_json=as_json)
+
+
 async def _send(where: Where, number: int | None, mail: Mail, dry_run: bool) -> tuple[Submission, Accepted]:
     async with console.opened(where, number) as room, Directory.open(room.process) as directory:
         return await composing.hand_over(room, directory, mail, dry_run=dry_run)
+
+
+async def _resend(where: Where, number: int | None, message_id: UUID, to: Addresses) -> tuple[Submission, Accepted]:
+    async with console.opened(where, number) as room, Directory.open(room.process) as directory:
+        return await composing.hand_over_again(room, directory, await _found(room, message_id), to)
 
 
 async def _listing(where: Where, number: int | None, filters: Filters, after: UUID | None, limit: int) -> list[Listed]:

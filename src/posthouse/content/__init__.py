@@ -13,5 +13,7 @@ Two ways lead to the same end, content that needs nothing more than its DKIM sig
   Message-ID and Feedback-ID where they are missing; and leaves every other byte as it came, because inline images, calendars
   and S/MIME live on single bytes.
 
+Mail that is sent once more takes neither way: `stamp.restamp` changes its Message-ID and Date and nothing else.
+
 What it never does: decide who may send, choose a road, look at a clock, sign, or rebuild MIME that somebody else wrote.
 """

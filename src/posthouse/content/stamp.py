@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from posthouse.model.words import MailClass
+from posthouse.wire import headers
 from posthouse.wire.addresses import Mailbox
 
 _SENDER_ID: Final = "posthouse"  # Gmail wants 5-15 characters that stay the same over everything one platform sends
@@ -33,3 +34,12 @@ def stamp(message_id: UUID, sender: Mailbox, mail_class: MailClass, workspace_nu
         date=now,
         feedback_id=f"{mail_class}:{workspace_number}:{_SENDER_ID}",
     )
+
+
+def restamp(content: bytes, stamp: Stamp) -> bytes:
+    """The content under a new Message-ID and Date, every other octet as it was: the same mail to be sent once more.
+
+    One Message-ID names one message (RFC 5322 3.6.4): a receiver that has seen it may drop what comes under it again.
+    """
+    fresh = f"Date: {stamp.date_text}\r\nMessage-ID: {stamp.message_id}\r\n"
+    return headers.prepend(headers.remove(content, ("Date", "Message-ID")), fresh.encode())

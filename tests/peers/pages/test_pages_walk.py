@@ -217,11 +217,43 @@ def test_the_default_priority_is_saved_and_audited(open_page: Open) -> None:
     page.get_by_role("button", name="Save").click()
 
 
+def test_a_mail_is_sent_again_after_asking_and_the_new_one_leads_back(open_page: Open, site: Site) -> None:
+    old = f"/messages/{site.world.examples['delivered']}"
+    page = open_page(old)
+    page.get_by_role("link", name="Send again").click()
+    expect(page.get_by_text("Whoever is ticked gets this mail once more")).to_be_visible()
+    boxes = page.get_by_role("checkbox")
+    assert boxes.count() > 0
+    assert all(box.is_checked() for box in boxes.all())
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("Accepted. This page follows it.")).to_be_visible()
+    page.get_by_role("link", name=str(site.world.examples["delivered"])).click()
+    expect(page).to_have_url(re.compile(f"{old}$"))
+
+
+def test_when_nobody_is_ticked_nothing_is_sent_again(open_page: Open, site: Site) -> None:
+    page = open_page(f"/messages/{site.world.examples['delivered']}/resend")
+    for box in page.get_by_role("checkbox").all():
+        box.uncheck()
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("There was nothing left to do it to.")).to_be_visible()
+
+
+def test_what_is_still_on_its_way_is_not_offered_to_be_sent_again(open_page: Open, site: Site) -> None:
+    waiting = f"/messages/{site.world.examples['waiting']}"
+    page = open_page(waiting)
+    expect(page.get_by_role("link", name="Send again")).to_have_count(0)
+    page.goto(f"{waiting}/resend")
+    expect(page.get_by_text("This mail is still on its way.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+
+
 def test_a_reader_sees_but_is_offered_no_change_and_cannot_make_one(open_page: Open, site: Site) -> None:
     page = open_page(f"/messages/{site.world.examples['waiting']}", email=READER)
     expect(page.locator("#life form")).to_have_count(0)
+    again = f"/messages/{site.world.examples['delivered']}/resend"
     expect(page.get_by_role("link", name="Send a test")).to_have_count(0)
-    for path in ("/send", "/keys/new", "/queue/hold?domain=yahoo.com", "/settings/audit"):
+    for path in ("/send", "/keys/new", "/queue/hold?domain=yahoo.com", "/settings/audit", again):
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 403

@@ -1,25 +1,43 @@
-"""Reading and cancelling messages."""
+"""Reading messages, taking them back, and sending them again."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 
 from posthouse.intake.contents import content
 from posthouse.intake.operate import apply
+from posthouse.intake.request import Call
+from posthouse.intake.resend import compose
 from posthouse.ledger import timeline
 from posthouse.ledger.timeline import AttemptRow
-from posthouse.model.limits import PAGE_ROWS_DEFAULT
+from posthouse.model.limits import ADDRESS_OCTETS, DISPLAY_NAME_CHARS, PAGE_ROWS_DEFAULT, RECIPIENTS_PER_MESSAGE
+from posthouse.model.mail import Refused
 from posthouse.outbox import messages
 from posthouse.outbox.messages import Filters, MessageRow
 from posthouse.outbox.operator import CANCEL, Selection
 from posthouse.runtime.postgres import Connection
 from posthouse.web.api import views
+from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer
-from posthouse.web.api.problems import refuse
+from posthouse.web.api.operation import Schema
+from posthouse.web.api.problems import invalid, refusal, refuse
+from posthouse.web.api.submit import Response, hand_over, idempotency_key
 
 RFC822 = "message/rfc822"
+RESEND_BODY: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "to": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": RECIPIENTS_PER_MESSAGE,
+            "items": {"type": "string", "minLength": 1, "maxLength": 2 * ADDRESS_OCTETS + DISPLAY_NAME_CHARS},
+            "description": "those of its recipients who get it again; left out, all of them",
+        },
+    },
+}
 
 
 class Cancelled(msgspec.Struct, frozen=True):
@@ -76,7 +94,7 @@ async def raw(exchange: Exchange) -> Answer:
         attempts = await timeline.attempts(connection, workspace_id, message.message_id, ids)
     stored = await content(rooms.process, rooms.directory, workspace_id, message.message_id)
     if stored is None:
-        return refuse(404, "The content of this message is not kept any more.")
+        return _emptied()
     return Answer(200, _last_signature(attempts) + stored, RFC822)
 
 
@@ -90,6 +108,27 @@ async def cancel(exchange: Exchange) -> Answer:
     selection = Selection(message_id=message.message_id)
     cancelled = await apply(exchange.rooms.process, submitter.workspace_id, CANCEL, selection, f"key:{submitter.name}")
     return answer(Cancelled(cancelled))
+
+
+async def resend(exchange: Exchange) -> Answer:
+    """Send a message again, to all its recipients or to some; 202 after COMMIT."""
+    key = idempotency_key(exchange)
+    if isinstance(key, Answer):
+        return key
+    asked = read_object(exchange.body or b"{}", RESEND_BODY)
+    if isinstance(asked, Answer):
+        return asked
+    rooms = exchange.rooms
+    async with rooms.process.pool.acquire() as connection:
+        message = await _find(connection, exchange)
+    if message is None:
+        return _unknown()
+    composed = await compose(rooms.process, rooms.directory, exchange.submitter, message, asked.get("to"))
+    if composed is None:
+        return _emptied()
+    if isinstance(composed, Refused):
+        return refusal(invalid(composed.problems, composed.status))
+    return await hand_over(exchange, [composed], key, Response(Call(True, (composed,)), dry=False))
 
 
 async def _find(connection: Connection, exchange: Exchange) -> MessageRow | None:
@@ -106,3 +145,7 @@ def _last_signature(attempts: Sequence[AttemptRow]) -> bytes:
 
 def _unknown() -> Answer:
     return refuse(404, "There is no message with this id in the workspace.")
+
+
+def _emptied() -> Answer:
+    return refuse(404, "The content of this message is not kept any more.")

@@ -44,6 +44,7 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     headers: tuple[Parameter, ...] = ()
     body: Schema | None = None
+    body_required: bool = True
     example: Any = None
     group: str = "Messages"
     path_parameters: Mapping[str, Schema] = field(default_factory=dict)

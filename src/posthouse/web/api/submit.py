@@ -65,7 +65,7 @@ class Results(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Response:
+class Response:
     """How the receipts of one call are told; the door keeps it with the idempotency key."""
 
     call: Call
@@ -108,26 +108,35 @@ class _Response:
 
 async def submit(exchange: Exchange) -> Answer:
     """Accept one message or a list; 202 after COMMIT, 200 for a dry run, 422 when every message is refused."""
-    key = exchange.headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        detail = f"A key has 1 to {IDEMPOTENCY_KEY_CHARS} printable ASCII characters without spaces."
-        return refusal(invalid([FieldProblem("Idempotency-Key", "invalid_key", detail)]))
+    key = idempotency_key(exchange)
+    if isinstance(key, Answer):
+        return key
     call = await _parsed(exchange)
     if isinstance(call, Refused):
         return refusal(_problem(call))
     dry = exchange.query.get("dry_run") is True
-    respond = _Response(call, dry)
+    respond = Response(call, dry)
     submissions = [message for message in call.messages if isinstance(message, Submission)]
     if not submissions:
         return _told(*respond([message for message in call.messages if isinstance(message, Refused)]))
     if dry:
         return _told(*respond(await exchange.rooms.door.dry_run(exchange.submitter, submissions)))
-    return await _accepted(exchange, submissions, key, respond)
+    return await hand_over(exchange, submissions, key, respond)
 
 
-async def _accepted(
-    exchange: Exchange, submissions: Sequence[Submission], key: str | None, respond: _Response
+def idempotency_key(exchange: Exchange) -> str | Answer | None:
+    """The request's Idempotency-Key if it has one, or the refusal of one that is not usable."""
+    key = exchange.headers.get("idempotency-key")
+    if key is None or _KEY.fullmatch(key):
+        return key
+    detail = f"A key has 1 to {IDEMPOTENCY_KEY_CHARS} printable ASCII characters without spaces."
+    return refusal(invalid([FieldProblem("Idempotency-Key", "invalid_key", detail)]))
+
+
+async def hand_over(
+    exchange: Exchange, submissions: Sequence[Submission], key: str | None, respond: Response
 ) -> Answer:
+    """Have the door accept the submissions, once for each key, and tell what became of them."""
     idempotency = Idempotency(key, _fingerprint(exchange), respond) if key is not None else None
     outcome = await exchange.rooms.door.accept(exchange.submitter, submissions, idempotency)
     match outcome:

@@ -43,6 +43,16 @@ The answer comes after the commit: what is accepted survives any crash. Of a lis
 answer tells of each in its order; 422 means that none was accepted. A refused message leaves nothing behind.
 With an `Idempotency-Key` a request that is repeated within 24 hours gets the first answer again, with `Idempotent-Replayed: true`."""
 
+_RESEND: Final = """\
+A new message with the content as it was accepted goes to all recipients of the old one, or to those in `to`. Only Message-ID and Date
+are new; its metadata names the old message as `resent_from`. Sender, domain and suppressions are judged as of now. The body may be left
+out. Repeating the request sends it once more, unless it has an `Idempotency-Key`."""
+_IDEMPOTENCY: Final = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
+    "names this request, so that repeating it is safe for 24 hours",
+)
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         "POST",
@@ -61,13 +71,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         problems=(400, 403, 408, 409, 413, 415, 422),
         description=_SUBMIT,
         query=(Parameter("dry_run", {"type": "boolean", "default": False}, "decide and answer, but keep nothing"),),
-        headers=(
-            Parameter(
-                "Idempotency-Key",
-                {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
-                "names this request, so that repeating it is safe for 24 hours",
-            ),
-        ),
+        headers=(_IDEMPOTENCY,),
         body=MESSAGE_BODY,
         example=EXAMPLE,
     ),
@@ -124,6 +128,22 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         messages.cancel,
         {200: Reply("How many recipients' mail was taken back.", (messages.Cancelled,))},
         problems=(404,),
+        path_parameters={"id": _ID},
+    ),
+    Operation(
+        "POST",
+        "/v1/messages/{id}/resend",
+        "resendMessage",
+        "Send a message again",
+        Scope.SEND,
+        messages.resend,
+        {202: Reply("Accepted and committed: the receipt of the new message.", (MessageReceipt,))},
+        problems=(400, 404, 408, 409, 413, 415),
+        description=_RESEND,
+        headers=(_IDEMPOTENCY,),
+        body=messages.RESEND_BODY,
+        body_required=False,
+        example={"to": ["anna@example.org"]},
         path_parameters={"id": _ID},
     ),
     Operation(

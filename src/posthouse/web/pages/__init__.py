@@ -1,8 +1,8 @@
 """The web pages: what a person sees. Parses forms and prints templates; decides nothing and owns no table.
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
-page; the handler of one noun (`home`, `message_list`, `message`, `send`, `domain_pages`, `queue_pages`, `key_pages`,
-`settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `queue_pages`,
+`key_pages`, `settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -25,6 +25,7 @@ from posthouse.web.pages import (
     message,
     message_list,
     queue_pages,
+    resend_pages,
     send,
     settings_pages,
     sign_in_pages,
@@ -44,6 +45,8 @@ _signed_in: Final = Router(
         message.message_preview,
         message.message_raw,
         message.message_act,
+        resend_pages.resend_page,
+        resend_pages.resend,
         send.send_page,
         send.send_road,
         send.send_check,

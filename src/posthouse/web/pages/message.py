@@ -13,9 +13,10 @@ from posthouse.accounts import credentials
 from posthouse.accounts.sign_in import SignedIn
 from posthouse.intake import operate
 from posthouse.intake.contents import content
+from posthouse.intake.resend import RESENT_FROM
 from posthouse.ledger import timeline
 from posthouse.ledger.timeline import AttemptRow
-from posthouse.model.words import Role
+from posthouse.model.words import FINAL_STATES, Role
 from posthouse.outbox import messages
 from posthouse.outbox.messages import MessageRow, RecipientRow
 from posthouse.outbox.operator import ACTIONS, Selection
@@ -142,6 +143,7 @@ async def _life(connection: Connection, message: MessageRow, person: SignedIn, s
         "totals": words.in_order({state: states.count(state) for state in set(states)}),
         "timeline": story.timeline(events, attempts, recipients, spoken),
         "actions": story.buttons(recipients, spoken) if person.may(Role.SENDER) else [],
+        "again": person.may(Role.SENDER) and not FINAL_STATES.isdisjoint(states),
         "moving": story.is_moving(recipients),
     }
 
@@ -153,6 +155,7 @@ def _facts(message: MessageRow, credential: str) -> dict[str, Any]:
         "mail_class": words.CLASSES[message.mail_class],
         "source": words.SOURCES[message.source],
         "credential": credential,
+        "resent_from": RESENT_FROM,
     }
 
 

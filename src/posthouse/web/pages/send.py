@@ -1,5 +1,6 @@
 """Sending a test by hand: the road is shown by a dry run while the form is filled in, then the door takes it as it takes any mail."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -83,26 +84,26 @@ async def send(request: Page, person: Person) -> Response[str] | Redirect:
     filled = await _filled(request, person, _values(fields))
     if isinstance(filled.outcome, Refused):
         return await _page(request, person, filled.values, refused=filled.outcome)
-    key = f"page-{person.user.user_id}-{text(fields, 'once')}"
+    key = f"page-{person.user.user_id}-{text(fields, 'once')[:64]}"
     fingerprint = sha256(repr(sorted(filled.values.items())).encode()).digest()
-    idempotency = Idempotency(key, fingerprint, _place)
+    idempotency = Idempotency(key, fingerprint, place)
     match await rooms(request).door.accept(filled.submitter, [filled.outcome], idempotency):
-        case Replay(_, place):
-            return see(place.decode())
+        case Replay(_, there):
+            return see(there.decode())
         case KeyConflict():
             problem = FieldProblem(
                 "/subject", "changed", N_("This form was sent already. Press Send again to send the changed one.")
             )
             return await _page(request, person, filled.values, refused=Refused((problem,), 409))
         case [Accepted() as accepted]:
-            return see(_place([accepted])[1].decode())
+            return see(place([accepted])[1].decode())
         case [Refused() as refused]:
             return await _page(request, person, filled.values, refused=refused)
         case _:
             raise AssertionError("one submission has one receipt")
 
 
-def _place(receipts: Sequence[Receipt]) -> tuple[int, bytes]:
+def place(receipts: Sequence[Receipt]) -> tuple[int, bytes]:
     """Where the answer leads; kept with the key, so that a second press leads to the same place."""
     accepted = receipts[0]
     assert isinstance(accepted, Accepted)
@@ -134,8 +135,13 @@ def _message(values: dict[str, str]) -> dict[str, object]:
     }
     message["to"] = [address.strip() for address in values["to"].split(",") if address.strip()]
     if values["priority"]:
-        message["priority"] = int(values["priority"]) if values["priority"].isdecimal() else values["priority"]
+        message["priority"] = _number(values["priority"])
     return message
+
+
+def _number(text: str) -> int | str:
+    """The number a field holds; what is none stays text, for the reader to refuse."""
+    return int(text) if re.fullmatch("[0-9]{1,3}", text) else text
 
 
 async def _road(request: Page, person: SignedIn, filled: _Filled) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import hmac
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from litestar import Request
 from litestar.datastructures import Cookie, FormMultiDict
@@ -12,6 +11,7 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 
 from posthouse.accounts import sign_in
 from posthouse.accounts.sign_in import SignedIn
+from posthouse.model.limits import RECIPIENTS_PER_MESSAGE
 from posthouse.model.words import Role
 from posthouse.web.rooms import Rooms
 from posthouse.web.text import Speech, choose, zone
@@ -20,7 +20,10 @@ Page = Request[Any, Any, Any]
 Person = NamedDependency[SignedIn]  # what the handlers of the signed-in router are given by `provide_person`
 COOKIE: Final = "posthouse_session"
 ZONE_COOKIE: Final = "zone"
-_FORM_FIELDS: Final = 50
+_FORM_TYPE: Final = (
+    "application/x-www-form-urlencoded"  # what our forms are; the parser of the other kind need not be reachable
+)
+_FORM_FIELDS: Final = RECIPIENTS_PER_MESSAGE + 10  # the longest form has a box for each recipient of a message
 
 
 class Forged(Exception):  # noqa: N818 - a judgement about the request, not an error of ours
@@ -67,7 +70,7 @@ def form_token(request: Page, person: SignedIn) -> str:
 
 async def form(request: Page, person: SignedIn | None = None) -> FormMultiDict:
     """The fields of a POST that came from one of our own pages; raises Forged for any other."""
-    if not from_here(request):
+    if not from_here(request) or request.content_type[0] != _FORM_TYPE:
         raise Forged
     fields = await request.form()
     if len(fields) > _FORM_FIELDS:
@@ -85,7 +88,8 @@ def from_here(request: Page) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    # An origin is scheme://host and nothing more (RFC 6454 6.1).
+    return origin is None or origin.partition("://")[2] == request.headers.get("host", "")
 
 
 def session_cookie(request: Page, value: str, max_age_s: int) -> Cookie:
@@ -95,6 +99,6 @@ def session_cookie(request: Page, value: str, max_age_s: int) -> Cookie:
 
 
 def text(fields: FormMultiDict, name: str) -> str:
-    """One field as text, stripped; empty when it is missing."""
+    """One field as text, stripped; empty when it is missing. Without NUL, which no browser sends and PostgreSQL cannot hold."""
     value = fields.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    return value.replace("\0", "").strip() if isinstance(value, str) else ""
