@@ -187,6 +187,37 @@ async def test_a_revoked_key_no_longer_works(web: Web) -> None:
     assert next(key for key in listed if key["name"] == "short-lived")["revoked_at"]
 
 
+async def test_a_key_bound_to_a_network_gives_away_no_wider_one(web: Web) -> None:
+    bound = await key_with(web, "manage", "send", networks=["127.0.0.0/8"])
+    for networks, status in (([], 403), (["0.0.0.0/0"], 403), (["127.0.0.1", "::/0"], 403), (["127.0.0.1"], 201)):
+        for path, body in (("/v1/keys", {"name": "n", "scopes": ["send"]}), ("/v1/smtp-credentials", {"name": "n"})):
+            made = await web.client.post(path, json=body | {"networks": networks}, headers=bound)
+            assert made.status_code == status, (networks, path)
+            assert status == 201 or pointers(made.json()) == ["/networks"]
+
+
+async def test_bodies_still_on_their_way_count_as_held(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.web.api.bodies.CALLS_OCTETS", 300_000)
+    enough = asyncio.Event()
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b" " * 200_000
+        await enough.wait()
+
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(web.client.post("/v1/messages", content=dripping()))
+        refused = 0
+        for _ in range(100):
+            answer = await web.client.post("/v1/messages", content=b" " * 200_000)
+            refused = answer.status_code
+            if refused == 503:
+                break
+        enough.set()
+    assert refused == 503
+    assert (await waiting).status_code == 400
+    assert (await send(web, MESSAGE)).status_code == 202
+
+
 async def test_a_key_bound_to_a_network_is_refused_elsewhere(web: Web) -> None:
     is_problem(
         await web.client.get("/v1/messages", headers=await key_with(web, "read", networks=["192.0.2.0/24"])), 401
@@ -367,11 +398,12 @@ async def test_every_answer_has_the_security_headers(web: Web) -> None:
         assert "server" not in headers, path
 
 
-async def test_the_probes_answer_on_the_web_port(web: Web) -> None:
+async def test_the_probes_answer_on_the_web_port_and_the_metrics_do_not(web: Web) -> None:
     assert (await web.client.get("/healthz")).text == "alive\n"
     assert (await web.client.get("/readyz")).text == "ready\n"
     await send(web, MESSAGE)
-    assert 'posthouse_accepted_total{source="api"} 1.0' in (await web.client.get("/metrics")).text
+    assert (await web.client.get("/metrics")).status_code == 404
+    assert b'posthouse_accepted_total{source="api"} 1.0' in web.process.metrics.render()
 
 
 async def exchange(port: int, sent: bytes) -> bytes:

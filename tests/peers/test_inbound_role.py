@@ -12,6 +12,7 @@ import pytest
 from posthouse.accounts.directory import Directory
 from posthouse.intake import inbound
 from posthouse.intake.accept import Door
+from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
 from posthouse.model.words import Kind, Scope, Source
 from posthouse.runtime.process import Process
@@ -136,6 +137,13 @@ async def test_a_failure_report_bounces_the_recipient_it_was_sent_for(office: Of
     assert code == 250
     assert await office.kinds() == ["late_bounce"]
     assert await office.suppressed() == [("everything", "hard_bounce")]
+
+
+async def test_a_report_said_again_and_again_is_recorded_a_few_times(office: Office) -> None:
+    for _ in range(REPORTS_OF_A_KIND + 2):
+        assert (await office.deliver(office.address(Purpose.BOUNCE), report("delayed", "4.4.1")))[0] == 250
+    assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250
+    assert sorted(await office.kinds()) == ["delayed"] * REPORTS_OF_A_KIND + ["late_bounce"]
 
 
 async def test_a_delay_is_recorded_and_suppresses_nobody(office: Office) -> None:

@@ -68,6 +68,7 @@ def grant_of(row: Record) -> Grant:
             name=row["name"],
             scopes=frozenset(map(Scope, row["scopes"])),
             domains=frozenset(row["domains"]),
+            networks=tuple(row["networks"]),
             any_domain=row["any_domain"],
             default_class=MailClass(row["mail_class"]),
             priority_allowed=row["priority_enabled"],

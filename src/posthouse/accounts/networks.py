@@ -38,6 +38,13 @@ def longest_prefix(networks: Iterable[Network], address: Address) -> int | None:
     return max((network.prefixlen for network in networks if address in network), default=None)
 
 
+def contains(wide: Network, narrow: Network) -> bool:
+    """Whether every address of `narrow` is in `wide`."""
+    if isinstance(wide, IPv4Network):
+        return isinstance(narrow, IPv4Network) and narrow.subnet_of(wide)
+    return isinstance(narrow, IPv6Network) and narrow.subnet_of(wide)
+
+
 def is_narrow(network: Network) -> bool:
     """Whether submission without AUTH may be allowed from here: private, or small enough to be one owner's."""
     least = limits.OPEN_NETWORK_PREFIX_V4 if network.version == 4 else limits.OPEN_NETWORK_PREFIX_V6

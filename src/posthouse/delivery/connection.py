@@ -4,13 +4,16 @@ import asyncio
 import errno
 import ssl
 from dataclasses import dataclass
+from typing import Final
 
 from posthouse.delivery.channel import Channel
 from posthouse.delivery.courier import Envelope, SendResult, SitePolicy
-from posthouse.model.outcome import Outcome, Reply, Stage, TranscriptLine
+from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
 from posthouse.wire.mx import Target
 from posthouse.wire.sasl import Credentials
 from posthouse.wire.smtp_client import ClientMachine, MailDone, Ready, SessionRefused, StartTls, TlsPolicy
+
+_SPOILED: Final = Reply(451, "4.4.2", "the receiver hung up, or answered what nobody had asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class SmtpConnection:
     async def send(self, envelope: Envelope) -> SendResult:
         """One transaction. The result is complete whatever happens; an idle connection is left behind if all went well."""
         machine = self._channel.machine
+        if not machine.is_idle:
+            return self._spoiled(envelope)
         self._channel.act(
             machine.begin_mail(
                 envelope.mail_from, envelope.recipients, envelope.content, smtputf8=envelope.needs_smtputf8
@@ -63,6 +68,14 @@ class SmtpConnection:
             raise
         assert isinstance(event, MailDone)
         return SendResult(event.outcomes, machine.take_transcript(), self._is_stale(event))
+
+    def _spoiled(self, envelope: Envelope) -> SendResult:
+        """The session broke while nothing was under way: the receiver hung up, or answered what nobody had asked."""
+        self._channel.abort()
+        outcomes = tuple(
+            RecipientOutcome(each, Outcome.TRANSIENT, _SPOILED, Stage.MAIL) for each in envelope.recipients
+        )
+        return SendResult(outcomes, self._channel.machine.take_transcript(), self.sent > 0)
 
     async def usable(self) -> bool:
         """Whether another mail may be sent."""

@@ -5,6 +5,8 @@ The flow, the same for every source: a host parses (`request.parse` for JSON, `s
 a scanner is set) -> suppressed? -> rows ->
 `group.Committer` writes the rows of all requests of these milliseconds in one transaction -> COMMIT -> only now 202 or 250.
 
+`resend.compose` makes a submission of a message that was accepted before, and the door takes it as any other.
+
 `smtp` is the host of the submission role, `inbound` that of the role that takes reports, complaints and unsubscribes;
 `listener` is the socket side both share. `reports.apply` turns what came back into facts.
 

@@ -14,6 +14,7 @@ from posthouse.intake import reports
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.listener import Listener
 from posthouse.intake.returned import Meaning, Nothing, Unsubscribe, meaning
+from posthouse.model.limits import CONNECTIONS_PER_ADDRESS, INBOUND_ADDRESSES
 from posthouse.runtime import network
 from posthouse.runtime.process import Process
 from posthouse.wire import verp
@@ -35,6 +36,7 @@ async def main(process: Process) -> None:
             tls=network.server_tls(process.settings),
             most=settings.connections,
             source_of=source_of,
+            most_of_one=min(CONNECTIONS_PER_ADDRESS, -(-settings.connections // INBOUND_ADDRESSES)),
         )
         process.metrics.gauge("smtp_sessions", "Open SMTP connections").set_function(lambda: len(listener))
         config = ServerConfig(hostname=process.settings.server.hostname, starttls=True, max_size=settings.max_size)

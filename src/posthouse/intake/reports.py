@@ -1,7 +1,7 @@
 """Turns what came back by mail into facts: reports, complaints and unsubscribes about one recipient's mail.
 
 The recipient is known from the signed address the mail was sent to, so nothing in the mail itself is trusted to name it. Saying the
-same thing twice changes nothing the second time but the timeline.
+same thing twice changes nothing the second time but the timeline, and a hundred times not even that.
 """
 
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from posthouse.ledger import events, report, suppression
 from posthouse.ledger.events import Event
 from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry
+from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.words import EventKind
 from posthouse.outbox import messages, settled
 from posthouse.outbox.messages import RecipientRow
@@ -69,5 +70,7 @@ async def _record(
     kind: EventKind,
     data: dict[str, object],
 ) -> None:
+    if await events.times(connection, workspace_id, row.message_id, row.recipient_id, kind) >= REPORTS_OF_A_KIND:
+        return
     event = Event(workspace_id, process.ids.new(), process.clock.now(), row.message_id, row.recipient_id, kind, data)
     await events.append(connection, [event])

@@ -25,7 +25,7 @@ from posthouse.model.limits import (
 from posthouse.model.words import MailClass
 from posthouse.wire.addresses import AddressProblem, Mailbox, parse_address
 
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _FIRST_YEAR: Final = 1970  # ids sort by time since then
 _UNUSABLE: Final = Mailbox("")  # stands for a bad one, so that the places of the others in their list stay true

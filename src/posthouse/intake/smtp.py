@@ -10,16 +10,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from posthouse.accounts.attempts import AttemptLimiter, source_of
+from posthouse.accounts.attempts import source_of
 from posthouse.accounts.directory import Directory
 from posthouse.intake import submission
 from posthouse.intake.accept import Door
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.connection import Connection
 from posthouse.intake.listener import Listener
+from posthouse.intake.login_limits import LoginLimits
 from posthouse.intake.scan import ScannerError
 from posthouse.intake.submission import Arrival
-from posthouse.model.limits import AUTH_BURST, AUTH_INTERVAL_S
 from posthouse.model.mail import Accepted, Submission, Submitter
 from posthouse.runtime import network
 from posthouse.runtime.postgres import DATABASE_GONE
@@ -42,7 +42,7 @@ async def main(process: Process) -> None:
         doorkeeper = Doorkeeper(
             directory,
             door,
-            AttemptLimiter(AUTH_BURST, AUTH_INTERVAL_S),
+            LoginLimits(),
             hostname=process.settings.server.hostname,
             now=process.clock.now,
             monotonic=process.clock.monotonic,
@@ -85,33 +85,26 @@ class Doorkeeper:
 
     directory: Directory
     door: Door
-    attempts: AttemptLimiter
+    limits: LoginLimits
     hostname: str
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     new_id: Callable[[], UUID]
 
     async def login(self, credentials: Credentials, peer: str) -> Submitter | No:
-        """Check one login; failures count against the user name and the address they came from."""
-        keys = (f"user:{credentials.username.casefold()}", f"source:{source_of(peer)}")
-        spent = []
-        for key in keys:
-            if self.attempts.spend(key, self.monotonic()) > 0:
-                return TOO_MANY_ATTEMPTS
-            spent.append(key)
+        """Check one login; failures count against the address they came from, and there against the user name."""
+        attempt = self.limits.spend(credentials.username, peer, self.monotonic())
+        if attempt is None:
+            return TOO_MANY_ATTEMPTS
         try:
             submitter = await self.directory.by_smtp_login(credentials.username, credentials.password, peer)
         except DATABASE_GONE:
-            self._refund(spent)
+            self.limits.refund(attempt)
             return LOGIN_UNKNOWN
         if submitter is None:
             return WRONG_LOGIN
-        self._refund(spent)
+        self.limits.refund(attempt)
         return submitter
-
-    def _refund(self, keys: list[str]) -> None:
-        for key in keys:
-            self.attempts.refund(key)
 
 
 class SubmissionSession:

@@ -38,3 +38,11 @@ async def append(connection: Connection, events: Sequence[Event]) -> None:
         [e.kind for e in events],
         [json.dumps(e.data) if e.data else "{}" for e in events],
     )
+
+
+async def times(
+    connection: Connection, workspace_id: UUID, message_id: UUID, recipient_id: UUID, kind: EventKind
+) -> int:
+    """How often this was recorded of one recipient's mail."""
+    found: int = await connection.fetchval(SQL.events_of_kind, workspace_id, message_id, recipient_id, kind)
+    return found

@@ -20,6 +20,11 @@ ON CONFLICT (workspace_id, attempt_id) DO NOTHING;
 SELECT event_id, occurred_at, recipient_id, kind, data FROM events
 WHERE workspace_id = $1 AND message_id = $2 AND event_id >= $3 ORDER BY event_id;
 
+-- name: events_of_kind
+-- How often this happened to one recipient's mail; bounded as events_of_message is.
+SELECT count(*) FROM events
+WHERE workspace_id = $1 AND message_id = $2 AND event_id >= $2 AND recipient_id = $3 AND kind = $4;
+
 -- name: attempts_of_recipients
 SELECT attempt_id, recipient_id, number, started_at, ended_at, outcome, stage, code, enhanced, text, remote, tls, signature,
        transcript

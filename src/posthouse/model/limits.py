@@ -33,6 +33,10 @@ CALL_OCTETS: Final = 41_943_040  # one message of MESSAGE_OCTETS as base64 in JS
 CALLS_OCTETS: Final = (
     268_435_456  # of all request bodies held at once by one process; beyond it 503 instead of no memory
 )
+FORM_OCTETS: Final = (
+    4_194_304  # a form: a megabyte of text or HTML, percent-encoded; the sign-in form needs no key to be posted
+)
+FORMS_OCTETS: Final = 67_108_864  # of all forms held at once by one process
 PROBLEMS_PER_MESSAGE: Final = 100  # bad fields named in one answer; somebody who has more fixes these first
 POINTER_CHARS: Final = 200  # of a field name repeated in a problem: a client's megabyte of name is not echoed
 IDEMPOTENCY_KEY_CHARS: Final = 255
@@ -76,9 +80,16 @@ SMTP_CLOSE_S: Final = 15  # for the last reply to reach a client that does not r
 SMTP_DRAIN_S: Final = 25  # of open transactions when the process is asked to stop
 SMTP_SWEEP_S: Final = 1.0  # how exactly the times above are kept
 CONNECTIONS_PER_ADDRESS: Final = 256  # of one IPv4 address or IPv6 /64, for each process
+INBOUND_ADDRESSES: Final = (
+    4  # it takes at least so many to use up the role inbound: one stranger must not keep reports out
+)
 LISTENER_OCTETS: Final = 536_870_912  # messages half received by one process; past this the largest is sent away
-AUTH_BURST: Final = 10  # failed logins at once from one address, or for one user name ...
+AUTH_BURST: Final = 10  # failed logins at once for one user name from one address ...
 AUTH_INTERVAL_S: Final = 30.0  # ... and one more after each of these
+AUTH_SOURCE_BURST: Final = (
+    50  # for any user names from one address: an office has more than one device with an old password
+)
+AUTH_SOURCE_INTERVAL_S: Final = 10.0
 
 # --- The lab
 LAB_MESSAGES: Final = 10_000  # kept for reading
@@ -119,9 +130,13 @@ DISPLAY_NAME_CHARS: Final = 320
 FILENAME_CHARS: Final = 255  # what file systems hold
 HEADER_VALUE_CHARS: Final = 8_192  # of one custom header, before folding
 ATTACHMENTS_PER_MESSAGE: Final = 100
+MAILBOXES_PER_FIELD: Final = 5_000  # of one From, To or Cc read
 MIME_DEPTH: Final = 12  # nested multiparts read; deeper is an attack on the reader
 MIME_PARTS: Final = 500  # of one message read
 REPORTED_RECIPIENTS: Final = 1_000  # of one delivery report read
+REPORTS_OF_A_KIND: Final = (
+    10  # recorded for one recipient: whoever got one mail could fill the ledger with reports about it
+)
 REPORT_FIELD_CHARS: Final = 2_000  # of one field of a report kept
 
 # --- Signing and checking

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from uuid import UUID
 
 from posthouse.model.errors import FieldProblem
@@ -13,7 +14,7 @@ class Submitter:
     """Who hands mail over, as the credential says: resolved once by accounts, trusted by the rest of the corridor.
 
     `domains` are the sender domains it may use (lower-case A-labels), empty for every verified domain of the workspace.
-    `any_domain` waives the check altogether: the lab's credentials only.
+    `any_domain` waives the check altogether: the lab's credentials only. `networks` is where its bearer may be, empty for anywhere.
     """
 
     workspace_id: UUID
@@ -23,6 +24,7 @@ class Submitter:
     name: str
     scopes: frozenset[Scope]
     domains: frozenset[str] = frozenset()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
     any_domain: bool = False
     own_address: str = ""  # of a person: she may send a test there before any domain is verified
     default_class: MailClass = MailClass.TRANSACTIONAL

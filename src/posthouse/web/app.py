@@ -7,10 +7,9 @@ import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 
-from posthouse.runtime.metrics import CONTENT_TYPE
 from posthouse.web import pages
 from posthouse.web.api import openapi, reference
-from posthouse.web.api.bodies import Receive, bounded
+from posthouse.web.api.bodies import Held, Receive, bounded
 from posthouse.web.api.exchange import JSON, Answer
 from posthouse.web.api.problems import refuse
 from posthouse.web.api.router import Api, write
@@ -47,6 +46,7 @@ class Front:
         self._api = api
         self._fixed = fixed
         self._behind = behind
+        self._forms = Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan of the application."""
@@ -58,7 +58,8 @@ class Front:
         elif answer := await self._plain(path, scope["method"]):
             await write(answer, send)
         else:
-            await self._behind(scope, bounded(receive), secured(send))  # type: ignore[arg-type]
+            with bounded(receive, self._forms) as receiving:
+                await self._behind(scope, receiving, secured(send))  # type: ignore[arg-type]
 
     async def _plain(self, path: str, method: str) -> Answer | None:
         answer = self._fixed.get(path) or await self._probe(path)
@@ -67,13 +68,11 @@ class Front:
         return answer
 
     async def _probe(self, path: str) -> Answer | None:
-        process = self._rooms.process
-        if path == "/metrics":
-            return Answer(200, process.metrics.render(), CONTENT_TYPE)
-        if path == "/readyz":
-            ready, reason = await process.health.state()
-            return Answer(200 if ready else 503, f"{reason}\n".encode(), _TEXT)
-        return None
+        # No /metrics here: it tells what only an operator needs to know, and has a port of its own.
+        if path != "/readyz":
+            return None
+        ready, reason = await self._rooms.process.health.state()
+        return Answer(200 if ready else 503, f"{reason}\n".encode(), _TEXT)
 
 
 def _pages(rooms: Rooms) -> Litestar:

@@ -74,7 +74,7 @@ def _config(app: Front) -> uvicorn.Config:
         loop="none",
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # its warnings are what strangers send: one line for every scanner that says no HTTP
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from posthouse.model.limits import HEADER_BLOCK_OCTETS
+from posthouse.model.limits import HEADER_BLOCK_OCTETS, MAILBOXES_PER_FIELD
 from posthouse.wire.addresses import Mailbox, to_a_label
 from posthouse.wire.encoded_words import decode
 
@@ -60,10 +60,14 @@ def parse_list(value: str) -> tuple[Mailbox, ...]:
     value = value[:HEADER_BLOCK_OCTETS]
     scan = _Scan()
     position = 0
-    while token := _TOKEN.match(value, position):
+    comments_close = True
+    # More than any honest field has: whoever counts authors has seen enough by then.
+    while len(scan.found) < MAILBOXES_PER_FIELD and (token := _TOKEN.match(value, position)):
         position = token.end()
-        if token.lastgroup == "comment":
-            position = _after_comment(value, position)
+        if token.lastgroup == "comment" and comments_close:
+            # What an unclosed one holds is read like the rest: the next reader may not take it for a comment.
+            end = _after_comment(value, position)
+            comments_close, position = end is not None, end or position
         elif token.lastgroup == "special":
             _take_special(scan, token[0])
         elif scan.inside is None:
@@ -102,13 +106,13 @@ def _end_of_group_name(scan: _Scan) -> None:
         scan.words.clear()
 
 
-def _after_comment(value: str, position: int) -> int:
+def _after_comment(value: str, position: int) -> int | None:
     depth = 1
     for part in _COMMENT_PART.finditer(value, position):
         depth += {"(": 1, ")": -1}.get(part[0], 0)
         if depth == 0:
             return part.end()
-    return len(value)
+    return None
 
 
 def _unquoted(word: str) -> str:

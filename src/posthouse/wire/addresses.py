@@ -18,8 +18,7 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"(?![xX][nN]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Nearly every address: plain ASCII, a last label that starts with a letter. Anything else takes the slow road.
 _PLAIN: Final = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)*(?=[A-Za-z]){_LABEL})")
-_NAMED: Final = re.compile(r"\s*(.*?)\s*<\s*([^<>]+?)\s*>\s*", re.DOTALL)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,12 @@ def parse_address(text: str) -> Mailbox | AddressProblem:
         return Mailbox(f"{plain[1]}@{plain[2].lower()}")
     if _CONTROL.search(text):
         return _invalid("It contains a control character.")
-    if named := _NAMED.fullmatch(text):
-        found = _parse_bare(named[2])
-        return Mailbox(found.address, _unquoted(named[1])) if isinstance(found, Mailbox) else found
-    return _parse_bare(text.strip())
+    text = text.strip()
+    if not text.endswith(">"):
+        return _parse_bare(text)
+    name, _, bare = text[:-1].rpartition("<")
+    found = _parse_bare(bare.strip())
+    return Mailbox(found.address, _unquoted(name.rstrip())) if isinstance(found, Mailbox) else found
 
 
 def is_ascii(address: str) -> bool:

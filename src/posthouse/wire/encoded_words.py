@@ -15,7 +15,7 @@ _Q_TABLE: Final = {
 }
 _WORD: Final = re.compile(r"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[A-Za-z0-9-]{0,40})?\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN: Final = re.compile(r"(\?=)[ \t\r\n]+(?==\?[A-Za-z0-9_.:+*-]{1,80}\?[bBqQ]\?)")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _Q_OCTET: Final = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
@@ -32,10 +32,13 @@ def encode(text: str, first_room: int = WORD_CHARS) -> list[str]:
 
 
 def decode(text: str) -> str:
-    """Every encoded word replaced by what it means; what cannot be decoded stays as it was written. Never raises."""
-    if "=?" not in text:
-        return text
-    return _WORD.sub(_meaning, _BETWEEN.sub(r"\1", text))
+    """Every encoded word replaced by what it means; what cannot be decoded stays as it was written. Never raises.
+
+    Control characters become spaces: a line break must not become one again, and a terminal must not obey an escape sequence.
+    """
+    if "=?" in text:
+        text = _WORD.sub(_meaning, _BETWEEN.sub(r"\1", text))
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def _q_pieces(quoted: str, room: int) -> Iterator[str]:
@@ -76,4 +79,4 @@ def _meaning(word: re.Match[str]) -> str:
             octets = binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
         except ValueError:
             return word[0]
-    return _CONTROL.sub(" ", charset_text(octets, charset))  # a decoded line break must not become one
+    return charset_text(octets, charset)

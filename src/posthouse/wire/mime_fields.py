@@ -16,7 +16,7 @@ from posthouse.wire.encoded_words import encode
 LINE_CHARS: Final = 78
 _HARD_LINE_CHARS: Final = 990
 # Lone surrogates cannot be written as UTF-8 at all; JSON can smuggle them in.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSAFE_IN_ADDRESS: Final = re.compile("[\x00-\x20\x7f<>,\ud800-\udfff]")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LONGEST_PLAIN_NAME: Final = 60  # longer ones are encoded, which can be folded anywhere
@@ -38,7 +38,7 @@ class UnsafeFieldError(ValueError):
 
 
 def is_safe(value: str) -> bool:
-    """Whether the text may stand in a header field: no C0 control, no DEL, no lone surrogate."""
+    """Whether the text may stand in a header field: no control character (C0, DEL, C1: some terminals obey U+009B), no lone surrogate."""
     return _UNSAFE.search(value) is None
 
 

@@ -408,3 +408,10 @@ async def test_a_session_that_does_not_open_is_reported_with_its_stage(reactions
         assert isinstance(failure, ConnectFailure)
         assert (failure.stage, failure.outcome, failure.reply.code) == (stage, outcome, code)
         assert failure.transcript
+
+
+async def test_replies_that_come_before_their_commands_defer_the_mail_and_deliver_nothing():
+    result, server = await send_one({"EHLO": b"250 sink.test\r\n250 a\r\n250 b\r\n354 c\r\n250 d\r\n"})
+    assert only(result).outcome is Outcome.TRANSIENT
+    assert (only(result).reply.code, only(result).reply.enhanced) == (451, "4.4.2")
+    assert not server.mails

@@ -111,3 +111,11 @@ def test_a_credential_that_may_not_send_so_gets_550_and_a_bad_message_554() -> N
     problem = FieldProblem("/from", "sender_not_allowed", "Not yours.")
     assert refused(Refused((problem,), status=403)) == No(550, "5.7.1", "Not yours.")
     assert refused(Refused((problem,), status=422)) == No(554, "5.6.0", "Not yours.")
+
+
+def test_blank_lines_behind_the_word_name_cost_nothing() -> None:
+    assert isinstance(submit("From: a@example.com\n", b"name" + b"\r\n" * 300_000 + b"end\r\n"), Submission)
+
+
+def test_a_recipient_at_a_bare_ip_address_is_refused() -> None:
+    assert isinstance(recipient_address("ann@127.0.0.1"), No)

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from posthouse.model.words import Kind, Source, State
-from posthouse.outbox.messages import RecipientRow
+from posthouse.outbox.messages import Filters, RecipientRow
 from posthouse.outbox.operator import CANCEL
-from posthouse.web.pages import query, reading, story, words
+from posthouse.web.pages import assets, query, reading, story, words
 from posthouse.web.pages.home import Day, nice_top, plot
 from posthouse.web.pages.sign_in_pages import local
 from posthouse.web.text import Speech
@@ -146,3 +146,27 @@ def test_the_frame_may_load_remote_images_only_when_asked() -> None:
 def test_a_broken_mail_is_still_shown(content: bytes) -> None:
     reading.read(content)
     reading.source(content)
+
+
+@pytest.mark.parametrize("filler", [" ", "\t", "\n", "src ", "url( ", '= "'])
+def test_a_hostile_html_does_not_hold_the_reader_up(filler: str) -> None:
+    reading.read(b"Content-Type: text/html\r\n\r\nsrc" + (filler * 300_000)[:300_000].encode())
+
+
+@pytest.mark.parametrize("wanted", ["//[", "https://[", "\\\\[", "/\\[x"])
+def test_an_address_that_is_none_leads_to_the_front_page(wanted: str) -> None:
+    assert local(wanted) == "/"
+
+
+def test_what_the_database_cannot_hold_never_reaches_it() -> None:
+    params = {"q": "\0", "tag": "a\0b", "since": "0001-01-01", "until": "9999-12-31T23:59:59-14:00"}
+    asked = query.read(params, ZoneInfo("Pacific/Kiritimati"))
+    assert asked.filters == Filters(tag="ab")
+
+
+@pytest.mark.parametrize(
+    "path", ["./posthouse.css", "/posthouse.css", "vendor/../posthouse.css", "x" * 300 + ".css", ""]
+)
+def test_a_static_file_has_one_path_and_no_other(path: str) -> None:
+    with pytest.raises(KeyError):
+        assets.asset(path)

@@ -91,3 +91,19 @@ def test_a_list_of_a_hundred_thousand_brackets_is_read_in_time() -> None:
     parse_list("(" * 100_000)
     parse_list("<" * 20_000)
     parse_list('"' + "\\" * 100_001)
+
+
+@pytest.mark.parametrize("text", [" " * 300_000 + "x", "a" + " " * 300_000 + ">", "<" * 300_000, "a <" + " " * 300_000])
+def test_an_absurd_address_is_refused_without_a_long_search(text: str) -> None:
+    assert isinstance(parse_address(text), AddressProblem)
+
+
+@pytest.mark.parametrize(
+    "text", ["a@example.com (x", "a@example.com (<ceo@bank.example>", '<a@example.com> (x, "ceo" <ceo@bank.example>']
+)
+def test_an_unclosed_comment_hides_nobody(text: str) -> None:
+    assert parse_list(text) != (Mailbox("a@example.com"),)
+
+
+def test_many_unclosed_comments_are_read_in_one_go() -> None:
+    parse_list("(" * 250_000)

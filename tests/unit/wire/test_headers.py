@@ -109,3 +109,8 @@ def test_every_ordinary_block_is_well_formed() -> None:
     assert headers.is_well_formed(BLOCK)
     assert headers.is_well_formed(b"")
     assert headers.is_well_formed("Subject: rå\r\n x\r\n\r\n".encode()[:-2])
+
+
+@pytest.mark.parametrize("value", [b"a\xc2\x9b31mb", b"=?utf-8?q?a=C2=9B31mb?=", b"a\x9b31mb", b"=?utf-8?q?a=1B31mb?="])
+def test_no_terminal_obeys_a_decoded_value(value: bytes) -> None:
+    assert headers.decode(value) == "a 31mb"

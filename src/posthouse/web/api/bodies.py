@@ -1,14 +1,22 @@
 """Bodies of requests: reading them off the connection within bounds, and decoding the small ones against their schema."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.intake.request_problems import Problems
-from posthouse.model.limits import BODY_READ_S, CALL_OCTETS, CALLS_OCTETS, DATA_DISCARD_OCTETS
+from posthouse.model.limits import (
+    BODY_READ_S,
+    CALL_OCTETS,
+    CALLS_OCTETS,
+    DATA_DISCARD_OCTETS,
+    FORM_OCTETS,
+    FORMS_OCTETS,
+)
 from posthouse.web.api.exchange import Answer
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
@@ -16,6 +24,7 @@ from posthouse.web.api.shapes import check
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _CLOSE: Final = (("connection", "close"),)
+_BUSY: Final = refuse(503, "Too many large requests at once.", (("retry-after", "1"), *_CLOSE))
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -25,7 +34,7 @@ class ClientGoneError(Exception):
 
 @dataclass(slots=True)
 class Held:
-    """Octets of request bodies in memory, of all requests of the process together."""
+    """Octets of request bodies in memory, of all requests of the process together; those half arrived count as well."""
 
     octets: int = 0
 
@@ -44,30 +53,46 @@ async def read_body(receive: Receive, declared: str, held: Held) -> bytes | Answ
 
 async def _read(receive: Receive, held: Held, declared: int) -> bytes | Answer:
     if held.octets + declared > CALLS_OCTETS:
-        return refuse(503, "Too many large requests at once.", (("retry-after", "1"), *_CLOSE))
+        return _BUSY
     chunks: list[bytes] = []
-    size = 0
-    while size <= DATA_DISCARD_OCTETS:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        # What is too large is read to its end but not kept: a client that is cut off while it writes never sees the answer.
-        if size <= CALL_OCTETS:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if not message.get("more_body"):
-            break
-    if size > CALL_OCTETS:
-        return refuse(413, f"The body is larger than {CALL_OCTETS} octets.", _CLOSE)
-    held.octets += size
-    return b"".join(chunks)
+    size = kept = 0
+    try:
+        while size <= DATA_DISCARD_OCTETS:
+            chunk, more = await _chunk(receive)
+            size += len(chunk)
+            # What is too large is read to its end but not kept: a client that is cut off while it writes never sees the answer.
+            if size > CALL_OCTETS:
+                chunks.clear()
+            else:
+                chunks.append(chunk)
+            now_kept = size if chunks else 0
+            held.octets += now_kept - kept
+            kept = now_kept
+            if held.octets > CALLS_OCTETS:
+                return _BUSY
+            if not more:
+                break
+        if size > CALL_OCTETS:
+            return refuse(413, f"The body is larger than {CALL_OCTETS} octets.", _CLOSE)
+        kept = 0  # the caller's from here
+        return b"".join(chunks)
+    finally:
+        held.octets -= kept
 
 
-def bounded(receive: Receive) -> Receive:
-    """`receive` for what reads bodies itself (forms): past the size or the time a body may take, the client is as good as gone."""
+async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+    """The next octets of a body, and whether there are more. Raises ClientGoneError."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message.get("body", b""), message.get("more_body", False)
+
+
+@contextlib.contextmanager
+def bounded(receive: Receive, held: Held) -> Iterator[Receive]:
+    """`receive` for what reads bodies itself (forms): past the size, the time, or what all forms together may hold, the client is
+    as good as gone. What it held is given back at the end of the block.
+    """
     size = 0
     deadline = asyncio.get_running_loop().time() + BODY_READ_S
     complete = False
@@ -79,11 +104,16 @@ def bounded(receive: Receive) -> Receive:
                 message = await receive()
         except TimeoutError:
             return {"type": "http.disconnect"}
-        size += len(message.get("body", b""))
+        chunk = len(message.get("body", b""))
+        size += chunk
+        held.octets += chunk
         complete = complete or not message.get("more_body")
-        return message if size <= CALL_OCTETS else {"type": "http.disconnect"}
+        return message if size <= FORM_OCTETS and held.octets <= FORMS_OCTETS else {"type": "http.disconnect"}
 
-    return receiving
+    try:
+        yield receiving
+    finally:
+        held.octets -= size
 
 
 def read_object(body: bytes, schema: Schema) -> dict[str, Any] | Answer:

@@ -1,9 +1,9 @@
 """API keys and SMTP credentials: listing, issuing and revoking them.
 
-A key can only give away what it has: no scope it lacks, and no domain it may not send from.
+A key can only give away what it has: no scope it lacks, no domain it may not send from, no place it may not be used from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from posthouse.accounts import changes, credentials
 from posthouse.accounts.credentials import Credential, CredentialKind, Issued, Terms
+from posthouse.accounts.networks import Network, contains, network_of
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Submitter
 from posthouse.model.words import MailClass, Scope
@@ -184,7 +185,18 @@ def beyond(submitter: Submitter, terms: Terms) -> tuple[FieldProblem, ...]:
         problems.append(
             FieldProblem("/domains", "domain_not_held", f"This key may only give away the domains {allowed}.")
         )
+    if submitter.networks and not _within(terms.networks, submitter.networks):
+        allowed = ", ".join(map(str, submitter.networks))
+        problems.append(
+            FieldProblem("/networks", "network_not_held", f"This key may only give away the networks {allowed}.")
+        )
     return tuple(problems)
+
+
+def _within(asked: Sequence[str], held: Sequence[Network]) -> bool:
+    """Whether every place asked for is one of those held; anywhere is not, and what is no network is refused elsewhere."""
+    blocks = [block for block in map(network_of, asked) if block]
+    return bool(asked) and all(any(contains(own, block) for own in held) for block in blocks)
 
 
 async def _listing(exchange: Exchange, kind: CredentialKind) -> list[Credential]:

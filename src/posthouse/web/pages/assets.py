@@ -1,10 +1,12 @@
 """The files a page needs, served by ourselves: style sheets, scripts, icons. Read once, addressed by their content."""
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from litestar import Request, Response, get
@@ -28,13 +30,26 @@ class Asset:
 @cache
 def asset(path: str) -> Asset:
     """The file below `static/`; KeyError when there is none. Its address changes with its content, so it is cached for ever."""
-    suffix = path[path.rfind(".") :]
-    place = files(__package__).joinpath("static", *path.split("/"))
-    if ".." in path.split("/") or suffix not in _TYPES or not place.is_file():
-        raise KeyError(path)
-    content = place.read_bytes()
+    content = _places()[path].read_bytes()
     version = sha256(content).hexdigest()[:10]
-    return Asset(content, gzip.compress(content, mtime=0), _TYPES[suffix], f"/static/{path}?v={version}")
+    media_type = _TYPES[path[path.rfind(".") :]]
+    return Asset(content, gzip.compress(content, mtime=0), media_type, f"/static/{path}?v={version}")
+
+
+@cache
+def _places() -> dict[str, Traversable]:
+    """Every file by its one path. What is asked for is looked up here and never on the disk, so no spelling (`..`, `./x`, a name
+    too long for a file) leads anywhere else, or fills the memory with more copies.
+    """
+    return dict(_below(files(__package__).joinpath("static"), ""))
+
+
+def _below(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+    for place in folder.iterdir():
+        if place.is_dir():
+            yield from _below(place, f"{path}{place.name}/")
+        elif place.name[place.name.rfind(".") :] in _TYPES:
+            yield path + place.name, place
 
 
 def address(path: str) -> str:

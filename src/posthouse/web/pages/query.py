@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlencode
@@ -14,6 +14,9 @@ from posthouse.outbox.messages import Filters
 
 UNSETTLED: Final = "unsettled"
 UNSETTLED_STATES: Final = (State.WAITING, State.READY, State.CLAIMED, State.HELD)
+_FIRST_YEAR: Final = (
+    1970  # ids sort by time since then; a year between it and any moment asked for leaves room for every zone
+)
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -44,7 +47,8 @@ def link(**values: str) -> str:
 
 def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
     """Understands what it can; a filter it cannot read is as if it were not there."""
-    kept = {name: params[name].strip() for name in ("q", "domain", "tag") if params.get(name, "").strip()}
+    said = {name: text(params, name) for name in ("q", "domain", "tag")}
+    kept = {name: value for name, value in said.items() if value}
     state, source = _word(State, params.get("state", "")), _word(Source, params.get("source", ""))
     unsettled = params.get("state") == UNSETTLED
     if state or unsettled:
@@ -65,6 +69,11 @@ def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
     return Asked(filters, unsettled, _uuid(params.get("after", "")), kept)
 
 
+def text(params: Mapping[str, str], name: str) -> str:
+    """One parameter, stripped; empty when it is missing. Without NUL, which PostgreSQL cannot hold."""
+    return params.get(name, "").replace("\0", "").strip()
+
+
 def _word(words: type[_Word], text: str) -> _Word | None:
     return words(text) if text in set(words) else None
 
@@ -81,8 +90,9 @@ def _moment(text: str, zone: ZoneInfo, days: int) -> datetime | None:
     try:
         if len(text) == len("2026-01-31"):
             day = date.fromisoformat(text) + timedelta(days=days)
-            return datetime(day.year, day.month, day.day, tzinfo=zone)
-        moment = datetime.fromisoformat(text)
+            moment = datetime(day.year, day.month, day.day, tzinfo=zone)
+        else:
+            moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else None
+    return moment if moment.tzinfo and _FIRST_YEAR < moment.year < MAXYEAR else None

@@ -57,7 +57,7 @@ async def queue_act_page(request: Page, person: Person, name: FromPath[str]) -> 
     """Says what the action would touch, and asks."""
     need(person, Role.SENDER)
     action, label = _action(name)
-    domain = request.query_params.get("domain", "")
+    domain = query.text(request.query_params, "domain")
     if not domain:
         raise NotFoundException
     spoken = speech(request, person)

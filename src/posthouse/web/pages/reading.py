@@ -13,8 +13,9 @@ from posthouse.wire import headers
 from posthouse.wire.parts import Part, walk
 
 _CID: Final = re.compile(r"cid:([^\"'\s)>]+)", re.IGNORECASE)
+# A run of what may stand between, bounded: three neighbours that match the same spaces would try them in every division.
 _REMOTE: Final = re.compile(
-    r"""(?:\bsrc|\bsrcset|\bbackground|\bposter|url\()\s*[=(]?\s*["']?\s*(?:https?:)?//""", re.IGNORECASE
+    r"""(?:\bsrc|\bsrcset|\bbackground|\bposter|url\()[\s=("']{0,40}(?:https?:)?//""", re.IGNORECASE
 )
 RAW_SHOWN: Final = 60_000  # characters of source on the page; its HTML stays below 100 kB
 INLINE_OCTETS: Final = 5_000_000  # of images put into the frame

@@ -1,5 +1,6 @@
 """Settings: the workspace, the person at the keyboard, and the log of who changed what."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +39,7 @@ async def settings_save(request: Page, person: Person) -> Response[str] | Redire
     """Saves them; the audit log gets old and new values."""
     need(person, Role.ADMIN)
     values = _values(await form(request, person))
-    if not values["default_priority"].isdecimal():
+    if not re.fullmatch("[0-9]", values["default_priority"]):
         problem = FieldProblem("/default_priority", "out_of_range", N_("Choose a priority from 0 to 9."))
         return _workspace(request, person, values, problems=(problem,))
     async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:

@@ -100,6 +100,9 @@ def _welcome(request: Page, cookie: Cookie, wanted: str) -> Redirect:
 
 def local(wanted: str) -> str:
     """The path to go on to, never another site: `//host` and `https://host` become the front page."""
-    parts = urlsplit(wanted.replace("\\", "/"))
+    try:
+        parts = urlsplit(wanted.replace("\\", "/"))
+    except ValueError:  # `//[`
+        return "/"
     inside = parts.path.startswith("/") and not parts.path.startswith("//") and not parts.scheme and not parts.netloc
     return wanted if inside and not wanted.startswith("//") and wanted.isprintable() else "/"

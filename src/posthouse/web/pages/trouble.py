@@ -59,8 +59,8 @@ def scanner_silent(request: Page, _: ScannerError) -> Response[str]:
 
 
 def defect(request: Page, error: Exception) -> Response[str]:
-    """Our own bug: logged with its trace, told without it."""
-    rooms(request).process.log.error("page.failed", path=request.url.path, exc_info=error)
+    """Our own bug: logged with its trace and the page, not the path, which may hold a sign-in token; told without either."""
+    rooms(request).process.log.error("page.failed", page=request.scope.get("path_template", ""), exc_info=error)
     return _told(request, 500)
 
 
