@@ -27,8 +27,9 @@ def backup_command(
 ) -> None:
     """Write the database, the key-encryption key and the settings into one file, while everything runs.
 
-    The file is a consistent snapshot: accounts, DKIM keys, the queue, events, suppressions. With the key in it whoever has the
-    file can read every secret; it is made readable by you alone. Copy it to another machine.
+    The file is a consistent snapshot: accounts, DKIM keys, the queue, events,
+    suppressions. With the key in it whoever has the file can read every secret;
+    it is made readable by you alone. Copy it to another machine.
 
     Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no database.
 

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from posthouse.accounts import domains
-from posthouse.accounts.dns_records import Check, DnsRecord, records_for
+from posthouse.accounts.dns_records import Check, DnsRecord, Purpose, records_for
 from posthouse.accounts.domains import SendingDomain
 from posthouse.cli import console
 from posthouse.cli.console import EXIT_REFUSED, HERE, Installation, Json, Number, Refused, Room, Yes
@@ -17,6 +17,8 @@ from posthouse.runtime.dns import Resolver
 app: Final = App(name="domain", help="Sending domains and the DNS records they need.")
 
 _EMPTY: Final = "No domains yet. Add the one your mail comes from: posthouse domain add example.com"
+
+_RECOMMENDED: Final = frozenset({Purpose.SPF, Purpose.DMARC})  # mail may be sent without them
 
 
 @app.command(name="list")
@@ -206,11 +208,18 @@ def _instructions(domain: SendingDomain, records: tuple[DnsRecord, ...]) -> Text
     return told
 
 
+def _style(check: Check) -> str:
+    if check.passed:
+        return "green"
+    return "yellow" if check.purpose in _RECOMMENDED else "bold red"
+
+
 def _verdict(domain: SendingDomain) -> Text:
     told = Text(f"{domain.name} is ").append_text(_state(domain)).append(".\n")
     for check in domain.checks:
-        told.append("  pass  " if check.passed else "  FAIL  ", style="green" if check.passed else "bold red")
-        told.append(f"{check.name}  {check.type}\n        {check.detail}\n")
+        need = " (recommended)" if check.purpose in _RECOMMENDED else ""
+        told.append("  pass  " if check.passed else "  FAIL  ", style=_style(check))
+        told.append(f"{check.name}  {check.type}{need}\n        {check.detail}\n")
         if check.answered and not check.passed:
             told.append(
                 f"        expected: {check.expected}\n        found:    {' | '.join(check.found) or 'nothing'}\n"

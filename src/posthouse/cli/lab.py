@@ -27,16 +27,27 @@ _TIMEOUT_S: Final = 10.0
 NOT_FOUND: Final = 1
 UNREACHABLE: Final = 3
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
 Config = Annotated[Path | None, Parameter(help="Settings file, to find the lab's port.")]
+To = Annotated[str, Parameter(help="Recipient's address, or a part of it.", show_default=False)]
 Url = Annotated[
-    str, Parameter(help="Address of the lab's web mailbox, as `posthouse up --lab --json` prints it (lab_web).")
+    str,
+    Parameter(
+        help="Address of the lab's mailbox as `posthouse up` prints it; default http://127.0.0.1:8605.",
+        show_default=False,
+    ),
 ]
 
 
 @app.command
 def messages(
-    *, to: str = "", query: str = "", limit: int = 20, as_json: Json = False, url: Url = "", config: Config = None
+    *,
+    to: To = "",
+    query: Annotated[str, Parameter(help="Part of a recipient, sender or subject.", show_default=False)] = "",
+    limit: Annotated[int, Parameter(help="Most mails.")] = 20,
+    as_json: Json = False,
+    url: Url = "",
+    config: Config = None,
 ) -> None:
     """List received mail, newest first.
 
@@ -59,7 +70,15 @@ def messages(
 
 
 @app.command
-def show(number: int, /, *, raw: bool = False, as_json: Json = False, url: Url = "", config: Config = None) -> None:
+def show(
+    number: Annotated[int, Parameter(help="The mail's number, as `lab messages` and `lab wait` print it.")],
+    /,
+    *,
+    raw: Annotated[bool, Parameter(negative="", help="Every octet as received, headers and all.")] = False,
+    as_json: Json = False,
+    url: Url = "",
+    config: Config = None,
+) -> None:
     """Show one mail: envelope, verdict and text; or, with --raw, every octet as received.
 
     For example:
@@ -105,7 +124,14 @@ def addresses(*, as_json: Json = False, url: Url = "", config: Config = None) ->
 
 
 @app.command
-def wait(*, to: str, timeout: float = 60.0, as_json: Json = False, url: Url = "", config: Config = None) -> None:
+def wait(
+    *,
+    to: To,
+    timeout: Annotated[float, Parameter(help="Seconds to wait at most.")] = 60.0,
+    as_json: Json = False,
+    url: Url = "",
+    config: Config = None,
+) -> None:
     """Wait until a mail to an address is there, and print its number. Exit code 1 when none came in time.
 
     For example:

@@ -26,6 +26,7 @@ app: Final = App(name="queue", help="See what waits and why; retry, hold, releas
 
 UNSETTLED: Final = (State.CLAIMED, State.READY, State.WAITING, State.HELD)
 _EMPTY: Final = "The queue is empty: everything accepted has been settled."
+_NONE_SUCH: Final = "No unsettled mail is like that; `posthouse queue show` lists all there is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ class Waiting:
 
 @app.command(name="shape")
 def show_shape(*, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
-    """Count unsettled mail by destination and age in minutes. Mail that piles up on the right is not getting through.
+    """Count unsettled mail by destination and age: a column holds mail as old as its minutes, and older than the column before.
+
+    Mail that piles up on the right is not getting through.
 
     Exit status: 0 done, 2 wrong usage, 3 no database.
 
@@ -98,7 +101,11 @@ def show(
     """
     states = (State(state),) if state else UNSETTLED
     waiting = console.run(_show(where, workspace, domain.lower(), states, max(1, min(limit, PAGE_ROWS))))
-    console.show(_waiting_view(waiting), lambda: _waiting_table(waiting), as_json=as_json)
+    console.show(
+        _waiting_view(waiting),
+        lambda: _waiting_table(waiting, _NONE_SUCH if domain or state else _EMPTY),
+        as_json=as_json,
+    )
 
 
 @app.command
@@ -222,7 +229,7 @@ def _shape_table(rows: Sequence[ShapeRow]) -> Table | Text:
         return Text(_EMPTY)
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     drawn.add_column("DESTINATION")
-    for heading in ("TOTAL", *map(str, AGES_MINUTES), f"{AGES_MINUTES[-1]}+"):
+    for heading in ("TOTAL", *(f"≤{minutes}" for minutes in AGES_MINUTES), f">{AGES_MINUTES[-1]} min"):
         drawn.add_column(heading, justify="right")
     sums = tuple(map(sum, zip(*(row.buckets for row in rows), strict=True)))
     drawn.add_row("TOTAL", str(sum(sums)), *map(str, sums), style="bold")
@@ -251,9 +258,9 @@ def _waiting_view(waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _waiting_table(waiting: Waiting) -> Table | Text:
+def _waiting_table(waiting: Waiting, empty: str) -> Table | Text:
     rows = [
         (row.message_id, row.address, message_text.state(row.state), explain(row, waiting.now))
         for row in waiting.recipients
     ]
-    return console.table(("MESSAGE", "RECIPIENT", "STATE", "WHY"), rows, _EMPTY)
+    return console.table(("MESSAGE", "RECIPIENT", "STATE", "WHY"), rows, empty)

@@ -30,14 +30,17 @@ def restore_command(
 ) -> None:
     """Bring a backup back, into an empty data folder or, with postgres.dsn, an empty database. Nothing there is overwritten.
 
-    Nothing is sent until you start it. Mail delivered after the backup was made is in its queue again and will be sent again:
-    look at `posthouse queue show` first, and stop the installation the backup came from.
+    Nothing is sent until you start it. Mail delivered after the backup was made
+    is in its queue again and will be sent again: look at `posthouse queue show`
+    first, and stop the installation the backup came from. The backup of a lab
+    goes on in a lab: start it with --lab.
 
-    Exit status: 0 done, 1 refused or failed (then nothing is left behind), 2 wrong usage, 3 no database.
+    Exit status: 0 done, 1 refused or failed (then nothing is left behind),
+    2 wrong usage, 3 no database.
 
     For example:
 
-        posthouse restore /srv/backups/posthouse-monday.tar --data /var/lib/posthouse
+        posthouse restore /srv/backups/monday.tar --data /var/lib/posthouse
     """
     found = console.run(_restore(where, file))
     console.show(found, lambda: _text(found), as_json=as_json)
@@ -113,4 +116,4 @@ def _text(found: dict[str, Any]) -> Text:
     kept = found["data"] / "settings.toml"
     told = Text(f"Restored the backup of {found['hostname']} made at {found['made_at']:%Y-%m-%d %H:%M:%S} UTC.\n")
     told.append(f"Queue: {mails}.\nSettings that were backed up: {kept}\n")
-    return told.append(f"Start it with: posthouse up --config {kept} --data {found['data']}")
+    return told.append(f"Start it with: posthouse up --config {kept} --data {found['data']}  (a lab: add --lab)")

@@ -21,14 +21,15 @@ def run_command(
 ) -> None:
     """Run one process of a role until SIGTERM; as many as you like, on as many hosts as you like.
 
-    All of them need the same postgres.dsn and the same key-encryption key. Whoever migrates is `posthouse up` or
-    `posthouse migrate`; a role waits for it.
+    All of them need the same postgres.dsn and the same key-encryption key.
+    Whoever migrates is `posthouse up` or `posthouse migrate`; a role waits for it.
 
     For example:
 
         posthouse run delivery --config /etc/posthouse/posthouse.toml
 
-        POSTHOUSE_POSTGRES_DSN=postgresql://posthouse@db/posthouse posthouse run web --metrics-port 9700
+        export POSTHOUSE_POSTGRES_DSN=postgresql://posthouse@db/posthouse
+        posthouse run web --metrics-port 9700
     """
     run(_run(role, index, metrics_port, where))
 

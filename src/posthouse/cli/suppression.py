@@ -60,7 +60,7 @@ async def _remove(where: Where, number: int | None, address: str) -> None:
     async with console.opened(where, number) as room, room.changing() as change:
         removed = await suppression.remove(change.connection, change.workspace_id, address)
         if not removed:
-            raise Refused(f"{address} is not suppressed")
+            raise Refused(f"{address} is not suppressed.")
         was = [f"{entry.scope}: {entry.reason}" for entry in removed]
         await change.record("suppression.remove", suppression.folded(address), was=was)
 

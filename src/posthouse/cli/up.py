@@ -45,8 +45,10 @@ def up_command(
 ) -> None:
     """Run everything on this machine: PostgreSQL, every role, and with --lab a recipient world to try it on.
 
-    Continues where the last run stopped. Ctrl-C drains; a second Ctrl-C hurries. Exit status 0 after draining, 1 when something
-    cannot start, 2 when the settings are wrong.
+    Continues where the last run stopped. Ctrl-C drains; a second Ctrl-C hurries.
+
+    Exit status: 0 after draining, 1 when something cannot start, 2 when the
+    settings are wrong.
 
     For example:
 
@@ -148,9 +150,9 @@ async def _require_ports(settings: Settings) -> None:
             try:
                 network.bind(door.host, door.port, door.setting, shared=False).close()
                 break
-            except network.PortError:
+            except network.PortError as error:
                 if time.monotonic() >= end:
-                    raise
+                    raise network.PortError(f"{error}, or move all ports with --port-base") from error
             await asyncio.sleep(_POLL_S)
 
 
@@ -199,9 +201,9 @@ async def _run_roles(
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
     if ready.done():
         pids = {"supervisor": os.getpid(), **database.pids(), **supervisor.pids()}
+        logger.info("supervisor.ready", seconds=round(time.monotonic() - began, 2), **pids)
         _announce(msgspec.structs.replace(announcement, pids=pids), choice)
         systemd.notify("READY=1")
-        logger.info("supervisor.ready", seconds=round(time.monotonic() - began, 2), **pids)
     ready.cancel()
     beating = asyncio.create_task(systemd.beat())
     try:
@@ -214,6 +216,7 @@ async def _run_roles(
 async def _first_workspace(settings: Settings, database: Database) -> Announcement:
     from posthouse.accounts import bootstrap  # here: only a real start pays for it
 
+    data_folder.note_address(settings.data, settings.public_url)
     async with open_process(settings, "supervisor", database.app_dsn, owner_dsn=database.owner_dsn) as process:
         made = await bootstrap.ensure(process)
     return announce(settings, made.api_key, made.smtp_user, made.smtp_password, made.sign_in_token)

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from posthouse.accounts import sign_in, users
 from posthouse.accounts.changes import Change
 from posthouse.accounts.users import Member
-from posthouse.cli import console
+from posthouse.cli import console, world
 from posthouse.cli.console import HERE, Installation, Json, Number, Refused, Room
 from posthouse.cli.world import Where
 from posthouse.model import limits
@@ -147,7 +147,7 @@ async def _link(where: Where, number: int | None, email: str) -> str:
         member = await _found(room, email)
         async with room.changing() as change:
             token = console.accepted(await sign_in.new_link(change, member.user.user_id))
-        return f"{room.process.settings.public_url.rstrip('/')}/sign-in/{token}"
+        return f"{world.public_url(room.process.settings)}/sign-in/{token}"
 
 
 async def _change(where: Where, number: int | None, email: str, step: _Step) -> Member:

@@ -26,7 +26,7 @@ class Where:
     """The installation a command is about."""
 
     config: Annotated[
-        Path | None, Parameter(help="Settings file (TOML); default $POSTHOUSE_CONFIG or /etc/posthouse.")
+        Path | None, Parameter(help="Settings file (TOML); else $POSTHOUSE_CONFIG, else /etc/posthouse/posthouse.toml.")
     ] = None
     data: Annotated[Path | None, Parameter(help="Data folder; instead of server.data_dir.")] = None
 
@@ -34,6 +34,11 @@ class Where:
         """Its settings. Raises SettingsError."""
         settings = load(self.config or default_file())
         return settings.with_("server", data_dir=self.data.absolute()) if self.data else settings
+
+
+def public_url(settings: Settings) -> str:
+    """Where people reach the pages: as the settings say, else where the last start put them; its command line may have chosen."""
+    return settings.web.public_url.rstrip("/") or data_folder.noted_address(settings.data) or settings.public_url
 
 
 @contextlib.asynccontextmanager

@@ -56,6 +56,20 @@ async def _lock(descriptor: int, folder: Path, patience_s: float) -> None:
         await asyncio.sleep(_POLL_S)
 
 
+def note_address(folder: Path, url: str) -> None:
+    """Keep where the pages are, for commands that run beside the installation."""
+    draft = folder / "address.new"
+    draft.write_text(f"{url}\n")
+    draft.replace(folder / "address")
+
+
+def noted_address(folder: Path) -> str:
+    """What `note_address` kept; empty when nothing was ever started in this folder."""
+    with contextlib.suppress(OSError):
+        return (folder / "address").read_text().strip()
+    return ""
+
+
 def ensure_password(path: Path) -> str:
     """A random password of letters and digits that is kept in a file only its owner can read."""
     if not path.exists():

@@ -211,7 +211,7 @@ def test_the_default_priority_is_saved_and_audited(open_page: Open) -> None:
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").first).to_contain_text("Saved.")
     page.get_by_role("link", name="Audit log").click()
-    expect(page.locator("tbody tr").first).to_contain_text("default_priority")
+    expect(page.locator("tbody tr").first).to_contain_text("default priority: 4 → 6")
     page.goto("/settings")
     page.get_by_label("Default priority").select_option("4")
     page.get_by_role("button", name="Save").click()

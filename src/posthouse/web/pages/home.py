@@ -70,6 +70,7 @@ async def home_page(request: Page, person: Person) -> Response[str]:
     context: dict[str, Any] = {
         "figures": _figures(days, spoken),
         "days": days,
+        "compared": any(day.accepted for day in days[:-1]),
         "plot": plot(days, spoken),
         "todo": todo,
     }

@@ -27,6 +27,7 @@ _EMPTY: Final = {
     "without_auth": False,
     "mail_class": MailClass.TRANSACTIONAL,
 }
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CLASSES: Final = {word: words.CLASSES[word] for word in (MailClass.TRANSACTIONAL, MailClass.BUSINESS)}
 
 
@@ -79,7 +80,8 @@ async def key_revoke(request: Page, person: Person, credential_id: FromPath[UUID
 
 def smtp_settings(settings: Settings) -> dict[str, Any]:
     """What a mail program is told."""
-    host = settings.server.hostname
+    here = settings.submission.host in _LOOPBACK  # the lab: the hostname may be another address of this machine
+    host = settings.submission.host if here else settings.server.hostname
     return {"host": host, "port": settings.submission.port, "tls_port": settings.submission.tls_port}
 
 

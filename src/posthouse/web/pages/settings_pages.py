@@ -105,11 +105,29 @@ async def audit_page(request: Page, person: Person) -> Response[str]:
 
 
 def _told(detail: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {_short(value)}" for name, value in detail.items() if value not in (False, None, [], ""))
+    return "; ".join(
+        _fact(name.replace("_", " "), value) for name, value in detail.items() if value not in (False, None, [], "")
+    )
+
+
+def _fact(name: str, value: object) -> str:
+    match value:
+        case True:
+            return name
+        case {"from": before, "to": after}:
+            return f"{name}: {_short(before)} → {_short(after)}"
+        case _:
+            return f"{name}: {_short(value)}"
 
 
 def _short(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    match value:
+        case str():
+            return value
+        case list() if all(isinstance(each, str) for each in value):
+            return ", ".join(value)
+        case _:
+            return msgspec.json.encode(value).decode()
 
 
 def _workspace(
