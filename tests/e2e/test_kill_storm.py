@@ -15,7 +15,10 @@ from tests.e2e.recorder import ID_FIELD, Recorder, recording
 CONNECTIONS = 8
 DESTINATIONS = 10  # so that every delivery process has some
 EVERYTHING = "everything"
-VICTIMS = (EVERYTHING, "delivery", "postgres", "submission", "supervisor", "worker", EVERYTHING, "delivery.2", "web")
+VICTIMS = (
+    *(EVERYTHING, "transactional", "postgres", "submission", "supervisor", "worker"),
+    *(EVERYTHING, "transactional.2", "web", "marketing"),
+)
 RECOVERY_S = 60.0
 DRAIN_S = 90.0
 _BODY = (b"x" * 76 + b"\r\n") * 25

@@ -115,7 +115,7 @@ async def test_two_of_each_share_the_work_and_one_takes_over_when_the_other_leav
     hosts: Hosts, receiver: Sink
 ) -> None:
     webs = [await hosts.run("web", index) for index in (1, 2)]
-    deliveries = [await hosts.run("delivery", index) for index in (1, 2)]
+    deliveries = [await hosts.run("transactional", index) for index in (1, 2)]
     await _all_ready([*webs, *deliveries])
     for number, web in enumerate(webs):
         await hosts.send(web, f"from {number}")

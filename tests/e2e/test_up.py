@@ -26,7 +26,7 @@ PORTS_NEEDED = 20
 KEYS = {
     "web", "submission", "submissions", "inbound", "lab_smtp", "lab_web", "api_key", "smtp_user", "smtp_password", "sign_in", "pids",
 }  # fmt: skip
-PROCESSES = ["web", "submission", "inbound", "delivery", "worker", "lab"]
+PROCESSES = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker", "lab"]
 
 
 def free_port_base() -> int:

@@ -9,7 +9,9 @@ from posthouse.runtime.process import run_role
 from posthouse.runtime.seats import Seat, lone_seat
 from posthouse.runtime.settings_source import SettingsError
 
-RoleName = Literal["web", "submission", "inbound", "delivery", "worker", "lab"]
+RoleName = Literal[
+    "web", "submission", "inbound", "transactional", "notification", "marketing", "delivery", "worker", "lab"
+]
 
 
 def run_command(

@@ -65,7 +65,7 @@ class Dispatcher:
         policy: SitePolicy,
         random: Random,
     ) -> None:
-        delivery = process.settings.delivery
+        delivery = process.settings.pool(pool)
         self.courier = courier
         self._process = process
         self._pool = pool

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
+from posthouse.model.words import Pool
 from posthouse.outbox import claims
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
@@ -21,9 +22,10 @@ _MARGIN_S: Final = 1.0  # we stop this much before others start
 class Lease:
     """Use as `async with`. `worker_id` changes when a lease was lost and a new one taken."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, pool: Pool) -> None:
         self._process = process
-        self.worker_id: UUID = process.worker_id
+        self._pool = pool
+        self.worker_id: UUID = process.ids.new()
         self._until = 0.0  # monotonic
         self._task: asyncio.Task[None] | None = None
 
@@ -74,7 +76,7 @@ class Lease:
             await claims.register(
                 connection,
                 self.worker_id,
-                self._process.role,
+                self._pool,
                 socket.gethostname(),
                 os.getpid(),
                 now,

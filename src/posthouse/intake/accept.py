@@ -79,7 +79,9 @@ class Door:
         return Decided(
             submitter=submitter,
             submission=submission,
-            choice=route.choose(submission, submitter, mail_class, class_reason),
+            choice=route.choose(
+                submission, submitter, mail_class, class_reason, shared_pool=self._process.settings.delivery.shared_pool
+            ),
             message_id=message_id,
             recipient_ids=tuple(self._process.ids.new() for _ in submission.recipients),
             encoding=encoding,

@@ -12,6 +12,7 @@ from uuid import UUID
 from posthouse.intake.rows import Decided, Rows, build
 from posthouse.ledger import events, suppression
 from posthouse.model.mail import Receipt, Refused
+from posthouse.model.words import Pool
 from posthouse.outbox import enqueue, keys
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
@@ -66,7 +67,7 @@ class Commit:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lifetime_s = process.settings.delivery.lifetime_s
+        self._lifetimes_s = {pool: process.settings.pool(pool).lifetime_s for pool in Pool}
         self._accepted = process.metrics.counter("accepted_total", "Messages accepted, by source", ("source",))
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Answer]:
@@ -92,7 +93,9 @@ class Commit:
             if isinstance(decided, Refused):
                 receipts.append(decided)
                 continue
-            row = build(decided, _lookup(found, decided), self._process.ids.new, now, self._lifetime_s)
+            row = build(
+                decided, _lookup(found, decided), self._process.ids.new, now, self._lifetimes_s[decided.choice.pool]
+            )
             rows.append(row)
             receipts.append(row.receipt)
         return _Planned(call, tuple(rows), receipts)

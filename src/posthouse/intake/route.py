@@ -11,10 +11,14 @@ _BY_CLASS = {
 }
 
 
-def choose(submission: Submission, submitter: Submitter, mail_class: MailClass, class_reason: str) -> RouteChoice:
-    """The road, the pool and the priority of one message."""
+def choose(
+    submission: Submission, submitter: Submitter, mail_class: MailClass, class_reason: str, *, shared_pool: bool = False
+) -> RouteChoice:
+    """The road, the pool and the priority of one message. With a shared pool all of them leave by one, by priority alone."""
     route, pool = _BY_CLASS[mail_class]
-    reason = f"{route}: the class is {mail_class} because {class_reason}; it leaves by the {pool} pool."
+    pool = Pool.TRANSACTIONAL if shared_pool else submission.pool or pool
+    way = f"the {pool} pool, which all classes share" if shared_pool else f"the {pool} pool"
+    reason = f"{route}: the class is {mail_class} because {class_reason}; it leaves by {way}."
     return RouteChoice(route, pool, mail_class, _priority(submission, submitter), reason)
 
 

@@ -79,6 +79,7 @@ def _message(decided: Decided, expires_at: datetime, now: datetime) -> NewMessag
         recipient_count=len(submission.recipients),
         encoding=decided.encoding,
         stored=decided.stored,
+        tls="verified" if submission.verified_tls else "",
     )
 
 

@@ -23,7 +23,7 @@ class Answer(Generic[Record]):
 
     `records` is empty unless the status is NOERROR. `ttl_s` is how long it may be believed, in seconds. `authenticated` is the
     AD bit (RFC 4035 3.2.3) of every message involved, worth something only on a path to the resolver that can be trusted.
-    `detail` says in words what went wrong when the status cannot.
+    `detail` says in words what went wrong when the status cannot. `name` is where aliases led, "" when there were none.
     """
 
     status: DnsStatus
@@ -31,6 +31,7 @@ class Answer(Generic[Record]):
     ttl_s: float = 0.0
     authenticated: bool = False
     detail: str = ""
+    name: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -44,3 +45,17 @@ class MxRecord:
 
     preference: int
     exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsaRecord:
+    """One TLSA record (RFC 6698 2.1): which certificate (`usage`), which part of it (`selector`) and how it is written (`matching`)."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+    def __str__(self) -> str:
+        """As in a zone file."""
+        return f"{self.usage} {self.selector} {self.matching} {self.data.hex()}"

@@ -104,6 +104,7 @@ LAB_REPORTS_WAITING: Final = 1_000  # late reports and complaints not sent yet
 REPLY_LINE_OCTETS: Final = 4_096  # 512 by RFC 5321 4.5.3.1.5; some receivers put a whole URL with tokens into a refusal
 REPLY_OCTETS: Final = 65_536  # of one reply with all its lines: a receiver must not fill our memory
 REPLY_TEXT_CHARS: Final = 2_000  # of a reply kept for the ledger
+REPLY_QUOTED_CHARS: Final = 200  # ... and repeated in one sentence about a whole site
 TRANSCRIPT_HEAD_LINES: Final = 240  # two hundred recipients' commands and replies, then only the end is kept
 TRANSCRIPT_TAIL_LINES: Final = 40
 TRANSCRIPT_LINE_CHARS: Final = 1_000
@@ -114,6 +115,21 @@ CONNECT_TARGETS: Final = 10  # addresses dialled for one mail: five hosts of two
 SITE_NAME_CHARS: Final = 255
 SITES_WITH_BROKEN_TLS: Final = 4_096  # remembered at a time
 BROKEN_TLS_S: Final = 900  # a receiver's certificate mishap is over sooner or later; until then do not knock twice
+
+# --- Encryption as receivers publish it
+STS_FIRST_S: Final = 10.0  # mail for a domain never met waits this long for its policy, then goes without
+STS_FETCH_S: Final = 30.0  # of one policy file (RFC 8461 3.3 suggests a minute at most)
+STS_POLICY_OCTETS: Final = 65_536  # RFC 8461 3.3
+STS_PATTERNS: Final = 100  # of one policy; the longest seen in the wild has some thirty
+STS_MAX_AGE_S: Final = 31_557_600  # RFC 8461 3.2: a year
+STS_REFUSED_S: Final = 300.0  # RFC 8461 3.3: a policy that could not be had is asked for again after this
+STS_REFRESH_S: Final = 86_400.0  # a policy in the cache is fetched anew this often, long before it ends
+STS_POLICIES: Final = 50_000  # known to one process, some 500 octets each
+STS_REFRESHED_AT_ONCE: Final = 20
+TLS_RESULTS: Final = 20_000  # counters waiting for the database
+TLS_RESULTS_KEPT_DAYS: Final = 60  # daily reports are long out by then
+CHAIN_CERTIFICATES: Final = 10  # of what a receiver shows: real chains have four
+HTTPS_ADDRESSES: Final = 4  # of one host that are tried
 
 # --- DNS
 DNS_CONCURRENT_LOOKUPS: Final = 128
@@ -154,6 +170,7 @@ DATABASE_PATIENCE_S: Final = 60.0  # for a server that starts, recovers from a c
 COMMAND_PATIENCE_S: Final = 3.0  # somebody sits before it and wants to know
 DATABASE_RETRY_S: Final = 0.1
 DATABASE_CONNECT_S: Final = 10.0  # of one connection attempt
+DATABASE_SILENCE_S: Final = 10.0  # a host that is cut off is given up by then, on both sides; as long as a lease
 DATABASE_PROBE_S: Final = 2.0  # a readiness check slower than this is a no
 DATABASE_START_S: Final = 300.0  # crash recovery of a big log takes minutes, and giving up makes it start over
 DATABASE_STOP_S: Final = 20.0  # fast shutdown writes a checkpoint; after that immediate, and recovery at the next start
@@ -200,6 +217,14 @@ DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisat
 
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
+
+# --- Shaping rules
+SHAPING_FILE_OCTETS: Final = 1_048_576  # of an operator's own file: thousands of domains
+SHAPING_COUNT: Final = 1_000_000  # connections, mails, failures: a larger number is a slip of the finger
+ACTION_TEXTS: Final = 50  # looked for in each refusal by one action
+ACTION_TEXT_CHARS: Final = 200
+ACTION_MATCHES: Final = 100  # remembered by one path until an action acts
+WARMUP_DAYS: Final = 366  # of one plan, and of a forecast
 
 # --- Group commit, in and out
 CALLS_PER_COMMIT: Final = 200  # requests that share one transaction; more would make the first of them wait

@@ -75,6 +75,8 @@ class Submission:
     metadata: dict[str, str] = field(default_factory=dict)
     smtputf8: bool = False
     notes: tuple[Note, ...] = ()  # ignored headers and the like, shown as events
+    verified_tls: bool = False  # rather not at all than to a receiver whose certificate proves nothing
+    pool: Pool | None = None  # None: the one of its class
     message_id: UUID | None = None  # when the content already names it (Received, Feedback-ID); else the door makes one
 
 

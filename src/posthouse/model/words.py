@@ -28,9 +28,13 @@ class Route(StrEnum):
 
 
 class Pool(StrEnum):
-    """A set of delivery processes with their own limits; each road through our own MTA has one."""
+    """A set of delivery processes with their own limits, sources and retry schedule, so that none can starve another.
+
+    Notifications are wanted by each of many (topics, alerts): faster than volume, but never before one person's own mail.
+    """
 
     TRANSACTIONAL = "transactional"
+    NOTIFICATION = "notification"
     MARKETING = "marketing"
 
 

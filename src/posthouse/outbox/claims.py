@@ -19,6 +19,7 @@ class Message:
     sender: str
     mail_class: MailClass
     smtputf8: bool
+    verified_tls: bool  # rather not at all than to an unproven receiver
     encoding: int  # of `stored`, see bodies
     stored: bytes | None  # None: too large to hold while it waits its turn
 
@@ -34,6 +35,7 @@ class Claimed:
     priority: int
     attempt: int
     expires_at: datetime
+    source: str  # the address the last attempt came from, "" for none
     message: Message
 
 
@@ -49,6 +51,7 @@ class Settlement:
     enhanced: str | None
     remote: str
     settled_at: datetime | None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ async def claim(
             row["priority"],
             row["attempts"],
             row["expires_at"],
+            row["source"],
             messages[row["message_id"]],
         )
         for row in rows
@@ -134,6 +138,7 @@ async def _messages(connection: Connection, workspace_id: UUID, message_ids: set
             row["sender"],
             MailClass(row["mail_class"]),
             row["smtputf8"],
+            row["tls"] == "verified",
             row["encoding"],
             row["content"],
         )
@@ -168,6 +173,7 @@ async def settle(
         [s.enhanced for s in settlements],
         [s.remote for s in settlements],
         [s.settled_at for s in settlements],
+        [s.source for s in settlements],
     )
     return {row["recipient_id"] for row in rows}
 

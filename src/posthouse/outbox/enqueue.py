@@ -38,6 +38,7 @@ class NewMessage:
     recipient_count: int
     encoding: int
     stored: bytes
+    tls: str = ""  # "verified": rather not at all than to an unproven receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def _message_columns(messages: Sequence[NewMessage]) -> tuple[list[object], ...]
         [m.smtputf8 for m in messages],
         [m.credential_id for m in messages],
         [m.recipient_count for m in messages],
+        [m.tls for m in messages],
     )
 
 

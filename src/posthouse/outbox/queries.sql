@@ -5,14 +5,14 @@
 -- S0 -> promised: one row per message of a group.
 INSERT INTO messages (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject,
                       message_id_header, priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id,
-                      recipient_count)
+                      recipient_count, tls)
 SELECT workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority,
-       string_to_array(tags, E'\x1f'), metadata::jsonb, send_at, expires_at, octets, smtputf8, credential_id, recipient_count
+       string_to_array(tags, E'\x1f'), metadata::jsonb, send_at, expires_at, octets, smtputf8, credential_id, recipient_count, tls
 FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::smallint[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::integer[],
-            $17::boolean[], $18::uuid[], $19::smallint[])
+            $17::boolean[], $18::uuid[], $19::smallint[], $20::text[])
      AS m (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header,
-           priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id, recipient_count);
+           priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id, recipient_count, tls);
 
 -- name: insert_bodies
 INSERT INTO bodies (workspace_id, message_id, encoding, content)
@@ -43,7 +43,8 @@ UPDATE workers SET lease_until = $2 WHERE worker_id = $1;
 SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2;
 
 -- name: forget_workers
-DELETE FROM workers w WHERE lease_until < $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = w.worker_id AND state = 'claimed');
+-- What one of them still held is an orphan with or without this row.
+DELETE FROM workers WHERE lease_until < $1;
 
 -- name: workspaces_with_mail
 -- Cross-workspace read: where this pool has mail to look at. LIMIT keeps the planner from reading all that is ready to find out.
@@ -64,22 +65,21 @@ WITH RECURSIVE lane AS (
 SELECT domain, priority FROM lane LIMIT $4;
 
 -- name: claim
--- ready -> claimed, highest priority first, then first come first served; only under a living lease.
-WITH due AS (
+-- ready -> claimed, highest priority first, then first come first served; only under a living lease. The array makes the planner
+-- fetch the rows by key whatever it believes about the size of the table.
+UPDATE outbox SET state = 'claimed', claimed_by = $5, claimed_at = $6, attempts = attempts + 1
+WHERE workspace_id = $1 AND state = 'ready' AND recipient_id = ANY(ARRAY(
     SELECT recipient_id FROM outbox
     WHERE pool = $2 AND workspace_id = $1 AND domain = $3 AND state = 'ready'
       AND EXISTS (SELECT FROM workers WHERE worker_id = $5 AND lease_until > $6)
     ORDER BY priority DESC, recipient_id LIMIT $4
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE outbox o SET state = 'claimed', claimed_by = $5, claimed_at = $6, attempts = attempts + 1
-FROM due WHERE o.workspace_id = $1 AND o.recipient_id = due.recipient_id
-RETURNING o.recipient_id, o.message_id, o.address, o.domain, o.priority, o.attempts, o.expires_at;
+    FOR UPDATE SKIP LOCKED))
+RETURNING recipient_id, message_id, address, domain, priority, attempts, expires_at, source;
 
 -- name: claimed_messages
 -- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
 -- turn has come.
-SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, b.encoding, CASE WHEN m.octets <= $3 THEN b.content END AS content
+SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, b.encoding, CASE WHEN m.octets <= $3 THEN b.content END AS content
 FROM messages m JOIN bodies b USING (workspace_id, message_id)
 WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
 
@@ -97,9 +97,10 @@ WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]) AND state = 'claimed'
 -- that spares the receiver a second copy.
 UPDATE outbox o
 SET state = s.state, not_before = s.not_before, reason = s.reason, code = s.code, enhanced = s.enhanced, remote = s.remote,
-    settled_at = s.settled_at, claimed_by = NULL, claimed_at = NULL
-FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::smallint[], $8::text[], $9::text[], $10::timestamptz[])
-     AS s (recipient_id, state, not_before, reason, code, enhanced, remote, settled_at)
+    settled_at = s.settled_at, source = s.source, claimed_by = NULL, claimed_at = NULL
+FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::smallint[], $8::text[], $9::text[], $10::timestamptz[],
+            $11::text[])
+     AS s (recipient_id, state, not_before, reason, code, enhanced, remote, settled_at, source)
 WHERE o.workspace_id = $1 AND o.recipient_id = s.recipient_id
   AND ((o.state = 'claimed' AND o.claimed_by = $2) OR (o.state IN ('ready', 'waiting') AND s.state = 'delivered'))
 RETURNING o.recipient_id;

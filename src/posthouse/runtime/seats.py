@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from posthouse.model.words import Pool
 from posthouse.runtime.settings import Settings
 
 ROLES: Final = {
     "web": "posthouse.web.host:main",
     "submission": "posthouse.intake.smtp:main",
     "inbound": "posthouse.intake.inbound:main",
-    "delivery": "posthouse.delivery.host:main",
+    "transactional": "posthouse.delivery.host:main",
+    "notification": "posthouse.delivery.host:main",
+    "marketing": "posthouse.delivery.host:main",
     "worker": "posthouse.delivery.worker:main",
     "lab": "posthouse.lab.host:main",
+    "delivery": "posthouse.delivery.host:main",  # all three pools in one process
 }
 """Every role and its `async def main(process: Process) -> None`, which returns once `stopping` is set and it has drained."""
 
@@ -56,8 +60,10 @@ def processes(settings: Settings, role: str) -> int:
     """How many processes of a role run here."""
     if role == "lab" and not settings.lab.enabled:
         return 0
+    if role in {Pool.NOTIFICATION, Pool.MARKETING} and settings.delivery.shared_pool:
+        return 0
     count: int = getattr(settings.processes, role)
-    if role == "delivery" and count == 0:
+    if role == "transactional" and count == 0 and not settings.processes.delivery:
         return min(os.cpu_count() or 1, _DELIVERY_AT_MOST)
     return count
 

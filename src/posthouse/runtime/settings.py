@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from posthouse.model import limits
+from posthouse.model.words import Pool
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=64)]
@@ -144,13 +145,25 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Mail to the world."""
+    """Mail to the world: what holds for every pool that says nothing else."""
 
     concurrency: Annotated[Positive, Meta(description="Most connections to other servers of one process.")] = 500
     connections_per_site: Annotated[Positive, Meta(description="Most connections to one receiver.")] = 10
     mails_per_connection: Annotated[Positive, Meta(description="Mails on one connection before a new one is made.")] = (
         100
     )
+    shared_pool: Annotated[
+        bool,
+        Meta(
+            description="Send every class by the transactional pool, strictly by priority. Mail queued elsewhere moves there."
+        ),
+    ] = False
+    shaping_file: Annotated[
+        Path | None,
+        Meta(
+            description="TOML file with limits for receivers, laid over the ones shipped; read again when it changes."
+        ),
+    ] = None
     routes: Annotated[
         dict[str, str],
         Meta(description='Fixed next hops: a domain or "*" to "host:port", a smart host or a sink. Others go by MX.'),
@@ -161,11 +174,16 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     lifetime_s: Annotated[Seconds, Meta(description="Delivery is tried this long unless the message says less.")] = (
         float(limits.MESSAGE_LIFETIME_S)
     )
+    sources: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Local addresses mail leaves from, each "ip" or "ip name" with the name it says in EHLO. Empty: the system\'s choice.'
+        ),
+    ] = ()
     tls: Annotated[
         Literal["opportunistic", "required", "off"],
         Meta(description="opportunistic encrypts where offered; required delivers nothing in the clear."),
     ] = "opportunistic"
-    source_ip: Annotated[str, Meta(description="Local address connections come from. Empty: the system's choice.")] = ""
     allow_private_mx: Annotated[
         bool, Meta(description="Deliver to loopback and private addresses found in DNS. Only where DNS is trusted.")
     ] = False
@@ -174,13 +192,58 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class PoolLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one pool does differently. 0 and empty mean: as in [delivery]."""
+
+    concurrency: Annotated[int, Meta(ge=0, description="Most connections to other servers of one process.")] = 0
+    connections_per_site: Annotated[int, Meta(ge=0, description="Most connections to one receiver.")] = 0
+    mails_per_connection: Annotated[
+        int, Meta(ge=0, description="Mails on one connection before a new one is made.")
+    ] = 0
+    mails_per_second: Annotated[float, Meta(ge=0, description="Most mails a second to one receiver. 0: no limit.")] = (
+        0.0
+    )
+    retry_first_s: Annotated[float, Meta(ge=0, description="Wait after the first temporary failure.")] = 0.0
+    retry_factor: Annotated[float, Meta(ge=0, description="Each further wait is this much longer.")] = 0.0
+    retry_cap_s: Annotated[float, Meta(ge=0, description="Longest wait between two attempts.")] = 0.0
+    lifetime_s: Annotated[
+        float, Meta(ge=0, description="Delivery is tried this long unless the message says less.")
+    ] = 0.0
+    sources: Annotated[
+        tuple[str, ...],
+        Meta(description='Local addresses mail leaves from, each "ip" or "ip name" with the name it says in EHLO.'),
+    ] = ()
+    helo: Annotated[str, Meta(description="Name it says in EHLO where its source has none. Empty: the hostname.")] = ""
+    selectors: Annotated[
+        tuple[str, ...],
+        Meta(description="DKIM selectors of this pool alone. Empty: those every pool signs with."),
+    ] = ()
+
+
+class Transactional(PoolLimits, frozen=True, forbid_unknown_fields=True):
+    """The pool of person-to-person and transactional mail. 0 and empty mean: as in [delivery]."""
+
+
+class Notification(PoolLimits, frozen=True, forbid_unknown_fields=True):
+    """The pool of notifications, between the two others. 0 and empty mean: as in [delivery]."""
+
+
+class Marketing(PoolLimits, frozen=True, forbid_unknown_fields=True):
+    """The pool of marketing mail. 0 and empty mean: as in [delivery]."""
+
+
 class Processes(Struct, frozen=True, forbid_unknown_fields=True):
     """How many processes `posthouse up` runs of each role."""
 
     web: Annotated[Count, Meta(description="Pages and API.")] = 1
     submission: Annotated[Count, Meta(description="SMTP from our own senders.")] = 1
     inbound: Annotated[Count, Meta(description="SMTP from the world.")] = 1
-    delivery: Annotated[Count, Meta(description="Mail to the world. 0: one for each core, at most 4.")] = 0
+    transactional: Annotated[
+        Count, Meta(description="Transactional mail to the world. 0: one for each core, at most 4.")
+    ] = 0
+    notification: Annotated[Count, Meta(description="Notifications to the world.")] = 1
+    marketing: Annotated[Count, Meta(description="Marketing mail to the world.")] = 1
+    delivery: Annotated[Count, Meta(description="Mail of all three pools in one process, for small machines.")] = 0
     worker: Annotated[Count, Meta(description="Housekeeping.")] = 1
     lab: Annotated[Count, Meta(description="The lab, when it is enabled.")] = 1
 
@@ -215,6 +278,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     intake: Intake = Intake()
     mail: Mail = Mail()
     delivery: Delivery = Delivery()
+    transactional: Transactional = Transactional()
+    notification: Notification = Notification()
+    marketing: Marketing = Marketing()
     processes: Processes = Processes()
     metrics: MetricsPort = MetricsPort()
     lab: Lab = Lab()
@@ -225,6 +291,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         kind = type(getattr(self, section))
         checked = msgspec.convert(changed, kind, dec_hook=lambda wanted, value: wanted(value), builtin_types=())
         return msgspec.structs.replace(self, **{section: checked})
+
+    def pool(self, pool: Pool) -> PoolLimits:
+        """What holds for one pool: its own, else that of [delivery]."""
+        own: PoolLimits = getattr(self, pool)
+        names = [field.name for field in msgspec.structs.fields(own) if hasattr(self.delivery, field.name)]
+        common = {name: getattr(self.delivery, name) for name in names if not getattr(own, name)}
+        return msgspec.structs.replace(own, **common, helo=own.helo or self.server.hostname)
 
     @property
     def data(self) -> Path:

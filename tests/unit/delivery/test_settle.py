@@ -13,8 +13,8 @@ from posthouse.outbox.claims import Claimed, Message
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SCHEDULE = RetrySchedule(first_s=100, factor=2, cap_s=1000)
-MESSAGE = Message(UUID(int=1), "ann@example.test", MailClass.TRANSACTIONAL, False, 0, b"")
-MAIL = Claimed(UUID(int=2), UUID(int=3), "bob@there.test", "there.test", 4, 2, NOW + timedelta(days=3), MESSAGE)
+MESSAGE = Message(UUID(int=1), "ann@example.test", MailClass.TRANSACTIONAL, False, False, 0, b"")
+MAIL = Claimed(UUID(int=2), UUID(int=3), "bob@there.test", "there.test", 4, 2, NOW + timedelta(days=3), "", MESSAGE)
 
 
 def tried(outcome: Outcome, code: int, enhanced: str | None, text: str = "words") -> Tried:
