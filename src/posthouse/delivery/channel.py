@@ -4,6 +4,7 @@ import asyncio
 import select
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from posthouse.delivery.courier import Timeouts
@@ -60,8 +61,11 @@ class Channel(asyncio.Protocol):
             self._write(self._transport, events)
         self._watch()
 
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> str:
-        """The handshake the machine asked for; protocol and cipher. Raises OSError or ValueError when it fails."""
+    async def start_tls(self, context: ssl.SSLContext, host: str, proven: Callable[[ssl.SSLObject], str]) -> str:
+        """The handshake the machine asked for; protocol, cipher and what `proven` says of it before anything else is said.
+
+        Raises OSError or ValueError when the handshake fails, and whatever `proven` raises.
+        """
         assert self._transport is not None
         plain = self._transport
         encrypted = await self._loop.start_tls(
@@ -75,7 +79,8 @@ class Channel(asyncio.Protocol):
         if encrypted is None:
             raise ConnectionAbortedError("connection closed in the TLS handshake")
         self._use(encrypted)
-        description = _described(encrypted)
+        session = encrypted.get_extra_info("ssl_object")
+        description = f"{session.version()} {encrypted.get_extra_info('cipher')[0]}{proven(session)}"
         self.machine.tls_established(description)
         self.act([])
         return description
@@ -223,8 +228,3 @@ class Channel(asyncio.Protocol):
         waiting = "the receiver reads no more of the message" if self._sending else "no reply"
         self._lose(f"{waiting}, timed out")
         self.abort()
-
-
-def _described(transport: asyncio.BaseTransport) -> str:
-    version, cipher = transport.get_extra_info("ssl_object").version(), transport.get_extra_info("cipher")[0]
-    return f"{version} {cipher}"

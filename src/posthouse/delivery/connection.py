@@ -8,21 +8,25 @@ from typing import Final
 
 from posthouse.delivery.channel import Channel
 from posthouse.delivery.courier import Envelope, SendResult, SitePolicy
+from posthouse.delivery.tls_policy import Proof, Try
+from posthouse.delivery.tls_proof import UnprovenError, Verifier, refused
 from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
 from posthouse.wire.mx import Target
 from posthouse.wire.sasl import Credentials
-from posthouse.wire.smtp_client import ClientMachine, MailDone, Ready, SessionRefused, StartTls, TlsPolicy
+from posthouse.wire.smtp_client import ClientMachine, MailDone, Ready, SessionRefused, StartTls
+from posthouse.wire.tlsrpt import ResultType
 
 _SPOILED: Final = Reply(451, "4.4.2", "the receiver hung up, or answered what nobody had asked")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One target that gave no session."""
+    """One target that gave no session; `tls` is how its encryption fared, None when it did not come to that."""
 
     stage: Stage
     reply: Reply
     transcript: tuple[TranscriptLine, ...]
+    tls: ResultType | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -42,10 +46,11 @@ class Refused:
 class SmtpConnection:
     """A `courier.Connection` over a channel whose machine is ready."""
 
-    def __init__(self, site: str, target: Target, tls: str, channel: Channel) -> None:
+    def __init__(self, site: str, target: Target, channel: Channel, tls: str = "", *, verified: bool = False) -> None:
         self.site = site
         self.target = target
         self.tls = tls
+        self.verified = verified
         self.opening = channel.machine.take_transcript()
         self.sent = 0
         self._channel = channel
@@ -98,17 +103,18 @@ class SmtpConnection:
 
 @dataclass(frozen=True, slots=True)
 class Dialler:
-    """Everything needed to open a session but the target: our name, how to encrypt, the policy."""
+    """Everything needed to open a session but the target: our name, whose mail it is for, the policy, what proves a name."""
 
     helo_name: str
     site: str
+    domain: str
     policy: SitePolicy
-    context: ssl.SSLContext
+    verifier: Verifier
     credentials: Credentials | None
 
-    async def open(self, target: Target, tls: TlsPolicy) -> SmtpConnection | Refused:
+    async def open(self, target: Target, way: Try) -> SmtpConnection | Refused:
         """Dial one target and bring the session to where mail may begin. Leaves nothing open unless it succeeds."""
-        machine = ClientMachine(helo_name=self.helo_name, tls=tls, credentials=self.credentials)
+        machine = ClientMachine(helo_name=self.helo_name, tls=way.tls, credentials=self.credentials)
         machine.remark(f"connecting to {target.host} [{target.address}]:{target.port}")
         channel = Channel(machine, self.policy.timeouts)
         opened = False
@@ -117,7 +123,7 @@ class Dialler:
             if failure is not None:
                 machine.remark(str(failure.reply))
                 return Refused(failure.stage, failure.reply, machine.take_transcript())
-            result = await self._session(channel, target)
+            result = await _Opening(self, channel, target, way.proof).run()
             opened = isinstance(result, SmtpConnection)
             return result
         finally:
@@ -141,26 +147,66 @@ class Dialler:
             return Refused(Stage.CONNECT, Reply(451, "4.4.1", f"{where}: {error.strerror or error}"), ())
         return None
 
-    async def _session(self, channel: Channel, target: Target) -> SmtpConnection | Refused:
-        tls = ""
+
+class _Opening:
+    """One session on its way from the banner to where mail may begin."""
+
+    def __init__(self, dialler: Dialler, channel: Channel, target: Target, proof: Proof) -> None:
+        self._dialler = dialler
+        self._channel = channel
+        self._target = target
+        self._proof = proof
+        self._tls = ""
+        self._shook_hands = False
+
+    async def run(self) -> SmtpConnection | Refused:
+        """Follows the machine."""
         while True:
-            event = await channel.wait()
+            event = await self._channel.wait()
             match event:
                 case Ready():
-                    return SmtpConnection(self.site, target, tls, channel)
+                    verified = bool(self._tls) and self._proof is not Proof.NONE
+                    site = self._dialler.site
+                    return SmtpConnection(site, self._target, self._channel, self._tls, verified=verified)
                 case SessionRefused(stage, reply):
-                    return Refused(stage, reply, channel.machine.take_transcript())
+                    return Refused(stage, reply, self._channel.machine.take_transcript(), self._result(stage, reply))
                 case StartTls():
-                    tls = await self._encrypt(channel, target)
+                    refusal = await self._encrypt()
+                    if refusal is not None:
+                        return refusal
                 case _:
                     raise AssertionError(f"no mail was begun, yet {event}")
 
-    async def _encrypt(self, channel: Channel, target: Target) -> str:
-        """Shake hands; a failure comes back from the machine as the next event."""
-        if channel.machine.is_dead:
-            return ""
+    def _result(self, stage: Stage, reply: Reply) -> ResultType | None:
+        if stage is not Stage.TLS or reply.code == 421:
+            return None
+        broke = self._shook_hands or reply.enhanced == _SPOILED.enhanced
+        return ResultType.VALIDATION_FAILURE if broke else ResultType.STARTTLS_NOT_SUPPORTED
+
+    async def _encrypt(self) -> Refused | None:
+        """Shake hands. A handshake that breaks comes back from the machine as the next event, a name not proven at once."""
+        machine, target = self._channel.machine, self._target
+        if machine.is_dead:
+            return None
+        self._shook_hands = True
+        context = self._dialler.verifier.context(self._proof)
+        host = target.tlsa.base if target.tlsa else target.host
         try:
-            return await channel.start_tls(self.context, target.host)
+            self._tls = await self._channel.start_tls(context, host, self._proven)
+        except UnprovenError as error:
+            return self._unproven(error)
+        except ssl.SSLCertVerificationError as error:
+            return self._unproven(refused(error, target.host, self._proof))
         except (OSError, ValueError) as error:  # ValueError: a host name that cannot be written into SNI
-            channel.act(channel.machine.lost(f"TLS handshake failed: {str(error) or type(error).__name__}"))
-            return ""
+            reason = str(error) or type(error).__name__
+            self._channel.act(machine.lost(f"TLS handshake failed: {reason}"))
+        return None
+
+    def _proven(self, session: ssl.SSLObject) -> str:
+        self._dialler.verifier.check(session, self._proof, self._target, self._dialler.domain)
+        return "" if self._proof is Proof.NONE else f", verified by {self._proof}"
+
+    def _unproven(self, error: UnprovenError) -> Refused:
+        self._channel.machine.remark(str(error))
+        reply = Reply(451, "4.7.5", str(error))
+        return Refused(Stage.TLS, reply, self._channel.machine.take_transcript(), error.result)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from posthouse.model.limits import BROKEN_TLS_S
 from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
 from posthouse.wire.mx import NoRoute, Plan, Target
 from posthouse.wire.smtp_client import TlsPolicy
@@ -64,12 +65,23 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class SitePolicy:
-    """How to treat one site. `local_addr` is the IP address to send from; it also decides the family."""
+    """How to treat one site.
+
+    `tls` is what is asked where the receiver itself publishes nothing: DANE and an enforced MTA-STS policy go before it.
+    `local_addr` is the IP address to send from; it also decides the family. `helo` is our name there, "" for the courier's own.
+    `verified`: no session but an encrypted one with a host that has proven its name, by DANE or by a certificate.
+    A site whose TLS broke is spoken to in the clear for `remember_broken_tls_s`, where nobody demands encryption.
+    `after_421`: what a host's 421 instead of a session means for its neighbours: try the "next", or "end" the attempt.
+    """
 
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     local_addr: str | None = None
     ipv4_only: bool = False
     timeouts: Timeouts = Timeouts()
+    verified: bool = False
+    helo: str = ""
+    remember_broken_tls_s: float = BROKEN_TLS_S
+    after_421: str = "next"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +108,16 @@ class ConnectFailure:
 
 
 class Connection(Protocol):
-    """An open session with one receiver. One mail at a time; `opening` is the dialogue up to the first."""
+    """An open session with one receiver. One mail at a time; `opening` is the dialogue up to the first.
+
+    `tls` is "" in the clear, else protocol, cipher and what proved the receiver's name. `verified`: something did; only such a
+    session may carry mail that demands it.
+    """
 
     site: str
     target: Target
     tls: str
+    verified: bool
     opening: tuple[TranscriptLine, ...]
 
     @property

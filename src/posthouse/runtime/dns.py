@@ -2,6 +2,9 @@
 
 It keeps "there is none" (NODATA, NXDOMAIN) apart from "could not find out" (SERVFAIL, TIMEOUT): the first settles a mail, the
 second only delays it. Nothing here raises for what a name server does.
+
+DNSSEC is validated by the resolver that is asked, and told by the AD bit. Anybody on the way could set that bit, so it is believed
+of resolvers on this machine and of those the settings name, not of others that /etc/resolv.conf happens to name (RFC 7672 2.1.1).
 """
 
 import asyncio
@@ -20,9 +23,10 @@ import dns.rcode
 import dns.resolver
 from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 
-from posthouse.model.dns import Answer, DnsStatus, MxRecord
+from posthouse.model.dns import Answer, DnsStatus, MxRecord, TlsaRecord
 from posthouse.model.limits import (
     DNS_ALIAS_HOPS,
     DNS_CACHED_ANSWERS,
@@ -62,6 +66,7 @@ class Resolver:
         clock: Clock | None = None,
     ) -> None:
         self._servers = [_endpoint(server) for server in servers or _configured_servers()]
+        self._believed = bool(servers) or all(ip_address(host).is_loopback for host, _ in self._servers)
         self._timeout_s = timeout_s
         self._clock = clock or SystemClock()
         self._cache: OrderedDict[_Question, tuple[float, Answer[Any]]] = OrderedDict()
@@ -83,15 +88,20 @@ class Resolver:
             return next((answer for answer in answers if not answer.is_final), answers[0])
         records = tuple(record for answer in found for record in answer.records)
         ttl_s = min(answer.ttl_s for answer in found)
-        return Answer(DnsStatus.NOERROR, records, ttl_s, all(answer.authenticated for answer in found))
+        secure = all(answer.authenticated for answer in found)
+        return Answer(DnsStatus.NOERROR, records, ttl_s, secure, name=found[0].name)
+
+    async def tlsa(self, host: str, port: int) -> Answer[TlsaRecord]:
+        """What is published about the certificate of a TCP service (RFC 6698 3). Only an authenticated answer means anything."""
+        return await self._ask(f"_{port}._tcp.{host}", "TLSA")
 
     async def txt(self, name: str) -> Answer[str]:
         """TXT records, the strings of each joined without space (RFC 7208 3.3)."""
         return await self._ask(name, "TXT")
 
     async def lookup(self, name: str, rdtype: str) -> Answer[str]:
-        """Records of any type in presentation format; MX, TXT and addresses have methods of their own."""
-        assert rdtype not in {"MX", "TXT"}
+        """Records of any type in presentation format; MX, TXT, TLSA and addresses have methods of their own."""
+        assert rdtype not in {"MX", "TXT", "TLSA"}
         return await self._ask(name, rdtype)
 
     async def _ask(self, name: str, rdtype: str) -> Answer[Any]:
@@ -143,7 +153,7 @@ class Resolver:
 
     async def _followed(self, name: str, rdtype: str) -> Answer[Any]:
         """The answer behind any aliases. Recursive resolvers follow CNAMEs themselves; some give only the first."""
-        secure = True
+        secure, aliased = self._believed, ""
         for _ in range(DNS_ALIAS_HOPS):
             response = await self._exchanged(name, rdtype)
             if isinstance(response, Answer):
@@ -151,8 +161,8 @@ class Resolver:
             answer, alias = _read(response)
             secure = secure and answer.authenticated
             if alias is None:
-                return replace(answer, authenticated=secure)
-            name = alias
+                return replace(answer, authenticated=secure, name=answer.name or aliased)
+            name = aliased = alias
         return _failed(f"more than {DNS_ALIAS_HOPS} aliases, or a loop of them")
 
     async def _exchanged(self, name: str, rdtype: str) -> dns.message.QueryMessage | Answer[Any]:
@@ -197,19 +207,23 @@ def _read(response: dns.message.QueryMessage) -> tuple[Answer[Any], str | None]:
     except dns.exception.DNSException as error:
         return _failed(f"inconsistent answer: {error}"), None
     negative_ttl = min(chain.minimum_ttl, DNS_NEGATIVE_TTL_S)
+    name = chain.canonical_name.to_text(omit_final_dot=True).lower() if chain.cnames else ""
     if response.rcode() == dns.rcode.NXDOMAIN:
         return Answer(DnsStatus.NXDOMAIN, (), negative_ttl, authenticated), None
     if chain.answer is not None:
         records = tuple(_record(rdata) for rdata in chain.answer)
-        return Answer(DnsStatus.NOERROR, records, min(chain.minimum_ttl, DNS_TTL_MAX_S), authenticated), None
-    alias = chain.canonical_name.to_text(omit_final_dot=True) if chain.cnames and not response.authority else None
+        ttl_s = min(chain.minimum_ttl, DNS_TTL_MAX_S)
+        return Answer(DnsStatus.NOERROR, records, ttl_s, authenticated, name=name), None
+    alias = name if chain.cnames and not response.authority else None
     return Answer(DnsStatus.NODATA, (), negative_ttl, authenticated), alias
 
 
-def _record(rdata: Rdata) -> MxRecord | str:
+def _record(rdata: Rdata) -> MxRecord | TlsaRecord | str:
     match rdata:
         case MX():
             return MxRecord(rdata.preference, rdata.exchange.to_text(omit_final_dot=True).rstrip(".").lower())
+        case TLSA():
+            return TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, rdata.cert)
         case TXT():
             return b"".join(rdata.strings).decode("utf-8", "replace")
         case _:

@@ -1,19 +1,22 @@
 """Where the mail of a domain goes: MX and address answers into an ordered plan (RFC 5321 5.1, RFC 7505). Pure.
 
-`hosts` says whose addresses are needed, `plan` puts preference order, filters and site name together. Whatever forbids
-delivery comes back as `NoRoute` in the words of an SMTP reply.
+`hosts` says who takes the mail, `covered` leaves those an enforced MTA-STS policy allows, and with their addresses `plan` puts
+preference order, filters and site name together. Whatever forbids delivery comes back as `NoRoute` in the words of an SMTP reply.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby, zip_longest
 from random import Random
+from types import MappingProxyType
 
 from posthouse.model.dns import Answer, DnsStatus, MxRecord
-from posthouse.model.limits import ADDRESSES_PER_HOST, MX_HOSTS, SITE_NAME_CHARS
+from posthouse.model.limits import ADDRESSES_PER_HOST, MX_HOSTS, REPLY_QUOTED_CHARS, SITE_NAME_CHARS
 from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.wire.dane import Tlsa
+from posthouse.wire.mta_sts import StsPolicy
 from posthouse.wire.sasl import Credentials
 
 Address = IPv4Address | IPv6Address
@@ -21,24 +24,37 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address to dial. `host` is the name to be shown and named in TLS, `address` an IP (a name only on fixed routes)."""
+    """One address to dial. `host` is the name to be shown and named in TLS, `address` an IP (a name only on fixed routes).
+
+    `tlsa` is what the host publishes under DNSSEC about its certificate, None when it publishes nothing.
+    """
 
     host: str
     address: str
     port: int
+    tlsa: Tlsa | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Targets in the order to be tried. Domains with the same exchanges share a `site`, the unit of limits and reuse.
+    """Targets in the order to be tried. Domains with the same exchanges and the same demands on TLS share a `site`: a connection to
+    it may carry the mail of any of them. `servers` is the site without its demands, which limits of the receiver count by.
 
-    `authenticated` says that MX and addresses all carried the AD bit.
+    `authenticated` says that MX and addresses all carried the AD bit; `domain` is the one asked for, "" on fixed routes; `sts` its
+    MTA-STS policy in force.
     """
 
     site: str
     targets: tuple[Target, ...]
     credentials: Credentials | None = None
     authenticated: bool = False
+    domain: str = field(default="", compare=False)
+    sts: StsPolicy | None = None
+
+    @property
+    def servers(self) -> str:
+        """The exchanges alone."""
+        return self.site.partition("+")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,9 @@ class NoRoute:
     outcome: Outcome
     reply: Reply
     stage: Stage = Stage.DNS
+
+
+_NO_TLSA: Mapping[str, Tlsa | NoRoute] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +101,33 @@ def hosts(domain: str, answer: Answer[MxRecord]) -> tuple[MxRecord, ...] | NoRou
             return _later(f"MX lookup of {domain} failed: {answer.detail or answer.status}")
 
 
+def covered(domain: str, exchanges: Sequence[MxRecord], sts: StsPolicy | None) -> tuple[MxRecord, ...] | NoRoute:
+    """The exchanges mail may go to under the domain's MTA-STS policy (RFC 8461 5.1): all, unless one is enforced."""
+    if sts is None or not sts.enforced:
+        return tuple(exchanges)
+    allowed = tuple(record for record in exchanges if sts.covers(record.exchange))
+    if not allowed:
+        names = ", ".join(record.exchange for record in exchanges)
+        text = f"the MTA-STS policy of {domain} allows none of its exchanges ({names})"
+        return NoRoute(Outcome.TRANSIENT, Reply(451, "4.7.5", text[:REPLY_QUOTED_CHARS]))
+    return allowed
+
+
 def plan(
     domain: str,
     exchanges: Sequence[MxRecord],
     addresses: Mapping[str, Answer[str]],
     rules: Rules,
     rng: Random,
+    *,
+    sts: StsPolicy | None = None,
+    tlsa: Mapping[str, Tlsa | NoRoute] = _NO_TLSA,
 ) -> Plan | NoRoute:
-    """The targets for a domain: `addresses` has an answer for each of the `exchanges`, as `hosts` gave them."""
+    """The targets for a domain: `addresses` has an answer for each of the `exchanges`, as `hosts` and `covered` gave them.
+
+    `tlsa` says what exchanges publish for DANE, or that it could not be looked up: such a host is as good as unreachable, since
+    whoever can make a look-up fail must not win a weaker session by it (RFC 7672 2.1.1).
+    """
     found = [_exchange(record, addresses[record.exchange]) for record in exchanges]
     if not any(exchange.addresses for exchange in found):
         return _without_addresses(domain, exchanges, addresses)
@@ -97,11 +135,15 @@ def plan(
     if not foreign:
         return _never(554, "5.4.6", f"the best exchange of {domain} is this server itself")
     targets = [
-        Target(exchange.host, str(address), rules.port)
+        Target(exchange.host, str(address), rules.port, _published(exchange.host, tlsa))
         for exchange in _shuffled(foreign, rng)
         for address in exchange.addresses
         if _may_be_dialled(address, rules)
     ]
+    unknown = {host: said for host, said in tlsa.items() if isinstance(said, NoRoute)}
+    if targets and all(target.host in unknown for target in targets):
+        return unknown[targets[0].host]
+    targets = [target for target in targets if target.host not in unknown]
     if not targets and not all(addresses[exchange.host].is_final for exchange in foreign):
         return _later(f"addresses of the exchanges of {domain} could not be looked up")
     if not targets:
@@ -110,7 +152,8 @@ def plan(
         )
     authenticated = all(addresses[record.exchange].authenticated for record in exchanges)
     site = site_name([record.exchange for record in exchanges])
-    return Plan(site, tuple(targets), authenticated=authenticated)
+    marks = ("+dane" if tlsa else "") + ("+mta-sts" if sts and sts.enforced else "")
+    return Plan(site + marks, tuple(targets), authenticated=authenticated, domain=domain, sts=sts)
 
 
 def site_name(names: Sequence[str]) -> str:
@@ -145,6 +188,11 @@ def _before_us(exchanges: Sequence[_Exchange], own: frozenset[Address]) -> list[
     """Without ourselves and everyone not preferred to us: those would hand the mail back (RFC 5321 5.1)."""
     ours = [exchange.preference for exchange in exchanges if own.intersection(exchange.addresses)]
     return [exchange for exchange in exchanges if not ours or exchange.preference < min(ours)]
+
+
+def _published(host: str, tlsa: Mapping[str, Tlsa | NoRoute]) -> Tlsa | None:
+    found = tlsa.get(host)
+    return None if isinstance(found, NoRoute) else found
 
 
 def _shuffled(exchanges: Sequence[_Exchange], rng: Random) -> list[_Exchange]:

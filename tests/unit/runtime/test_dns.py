@@ -7,8 +7,9 @@ import dns.rrset
 import pytest
 
 from lab_servers import name_server, until
-from posthouse.model.dns import DnsStatus, MxRecord
+from posthouse.model.dns import DnsStatus, MxRecord, TlsaRecord
 from posthouse.model.limits import DNS_NEGATIVE_TTL_S
+from posthouse.runtime import dns as resolving
 from posthouse.runtime.dns import Resolver
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +235,28 @@ async def test_the_validated_flag_is_asked_for_and_kept():
 async def test_a_server_address_that_cannot_be_read_is_refused_at_once():
     with pytest.raises(ValueError):
         Resolver(["resolver.example"])
+
+
+async def test_tlsa_records_come_as_values_and_aliases_leave_their_name():
+    zone = {
+        ("_25._tcp.mx.test.", "TLSA"): ["3 1 1 " + "ab" * 32],
+        ("alias.test.", "CNAME"): ["mx.test."],
+        ("mx.test.", "A"): ["192.0.2.1"],
+    }
+    async with name_server(zone) as server:
+        resolver = Resolver([server.address])
+        assert (await resolver.tlsa("mx.test", 25)).records == (TlsaRecord(3, 1, 1, b"\xab" * 32),)
+        assert (await resolver.tlsa("alias.test", 25)).status is DnsStatus.NXDOMAIN
+        assert (await resolver.addresses("alias.test")).name == "mx.test"
+        assert (await resolver.addresses("mx.test")).name == ""
+
+
+@pytest.mark.parametrize(("configured", "believed"), [(["127.0.0.1"], True), (["127.0.0.1", "192.0.2.53"], False)])
+async def test_dnssec_is_believed_of_resolvers_here_and_of_those_the_settings_name(monkeypatch, configured, believed):
+    async with name_server(ZONE) as server:
+        server.secure = True
+        assert (await Resolver([server.address]).mx("example.test")).authenticated
+        monkeypatch.setattr(resolving, "_configured_servers", lambda: configured)
+        resolver = Resolver()
+        monkeypatch.setattr(resolver, "_servers", [("127.0.0.1", server.port)])
+        assert (await resolver.mx("example.test")).authenticated is believed

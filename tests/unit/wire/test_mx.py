@@ -2,9 +2,11 @@ import random
 
 import pytest
 
-from posthouse.model.dns import Answer, DnsStatus, MxRecord
-from posthouse.model.outcome import Outcome
+from posthouse.model.dns import Answer, DnsStatus, MxRecord, TlsaRecord
+from posthouse.model.outcome import Outcome, Reply
 from posthouse.wire import mx
+from posthouse.wire.dane import Tlsa
+from posthouse.wire.mta_sts import Mode, StsPolicy
 from posthouse.wire.mx import NoRoute, Plan, Rules, Target
 
 TEST_NET = "198.41.0."  # public addresses; nothing is dialled here
@@ -166,3 +168,63 @@ def test_a_site_name_has_a_limit_and_stays_distinct():
     assert len(mx.site_name(long)) == 255
     assert mx.site_name(long) != mx.site_name([*long, "y.a.test"])
     assert mx.site_name(long).endswith(").a.test")
+
+
+SAFER = Tlsa("a", (TlsaRecord(3, 1, 1, bytes(32)),))
+UNKNOWN = NoRoute(Outcome.TRANSIENT, Reply(451, "4.7.5", "could not find out"))
+
+
+def secured(tlsa, sts=None):
+    records = (MxRecord(10, "a"), MxRecord(20, "b"))
+    addresses = {"a": answer("198.41.0.1"), "b": answer("198.41.0.2")}
+    return mx.plan("example.test", records, addresses, Rules(), random.Random(0), sts=sts, tlsa=tlsa)
+
+
+def sts(mode, *patterns):
+    return StsPolicy(mode, patterns, 1)
+
+
+def test_what_a_host_publishes_goes_with_its_targets():
+    found = secured({"a": SAFER})
+    assert [target.tlsa for target in found.targets] == [SAFER, None]
+
+
+def test_a_host_whose_records_could_not_be_looked_up_is_as_good_as_unreachable():
+    assert [target.host for target in secured({"a": UNKNOWN}).targets] == ["b"]
+    assert secured({"a": UNKNOWN, "b": UNKNOWN}) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("tlsa", "policy", "site"),
+    [
+        ({}, None, "(a|b)"),
+        ({"a": SAFER}, None, "(a|b)+dane"),
+        ({"a": UNKNOWN}, None, "(a|b)+dane"),
+        ({}, sts(Mode.ENFORCE, "a", "b"), "(a|b)+mta-sts"),
+        ({"a": SAFER}, sts(Mode.ENFORCE, "a", "b"), "(a|b)+dane+mta-sts"),
+        ({}, sts(Mode.TESTING, "a", "b"), "(a|b)"),
+    ],
+)
+def test_only_domains_with_the_same_demands_share_a_site(tlsa, policy, site):
+    found = secured(tlsa, policy)
+    assert (found.site, found.servers) == (site, "(a|b)")
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (None, ["a.test", "b.test", "c.example"]),
+        (sts(Mode.TESTING, "a.test"), ["a.test", "b.test", "c.example"]),
+        (sts(Mode.NONE), ["a.test", "b.test", "c.example"]),
+        (sts(Mode.ENFORCE, "a.test"), ["a.test"]),
+        (sts(Mode.ENFORCE, "*.test"), ["a.test", "b.test"]),
+    ],
+)
+def test_an_enforced_policy_leaves_the_exchanges_it_names(policy, left):
+    records = [MxRecord(number, name) for number, name in enumerate(["a.test", "b.test", "c.example"])]
+    assert [record.exchange for record in mx.covered("example.test", records, policy)] == left
+
+
+def test_a_policy_that_leaves_nobody_is_a_delay():
+    found = mx.covered("example.test", [MxRecord(0, "a.test")], sts(Mode.ENFORCE, "b.test"))
+    assert (found.outcome, found.reply.enhanced) == (Outcome.TRANSIENT, "4.7.5")
