@@ -1,5 +1,6 @@
-"""`posthouse queue`: what waits, where and why; and the four things an operator can do about it."""
+"""`posthouse queue`: what waits, where and why; what an operator can do about it is beside it, in `queue_actions` and `queue_stops`."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,44 +11,24 @@ from cyclopts import App, Parameter
 from rich.table import Table
 from rich.text import Text
 
-from posthouse.cli import acting, console, message_text
-from posthouse.cli.console import HERE, Installation, Json, Number, Room, Yes
-from posthouse.cli.world import EXIT_SETTINGS, Where
+from posthouse.cli import console, message_text, queue_actions, queue_stops
+from posthouse.cli.console import HERE, Installation, Json, Number, Refused, Room
+from posthouse.cli.world import Where
 from posthouse.model.limits import PAGE_ROWS, PAGE_ROWS_DEFAULT
 from posthouse.model.words import State
-from posthouse.outbox import messages, shape
+from posthouse.outbox import messages, shape, situations
 from posthouse.outbox.messages import Filters, RecipientRow
-from posthouse.outbox.operator import CANCEL, HOLD, RELEASE, RETRY, Action, Selection
 from posthouse.outbox.shape import AGES_MINUTES, ShapeRow
+from posthouse.outbox.situations import Situations
 from posthouse.outbox.waiting import explain
 from posthouse.runtime.postgres import Connection
+from posthouse.wire.addresses import AddressProblem, parse_address
 
-app: Final = App(name="queue", help="See what waits and why; retry, hold, release, cancel.")
+app: Final = App(name="queue", help="See what waits and why; retry, hold, suspend, move, bounce.")
 
 UNSETTLED: Final = (State.CLAIMED, State.READY, State.WAITING, State.HELD)
 _EMPTY: Final = "The queue is empty: everything accepted has been settled."
 _NONE_SUCH: Final = "No unsettled mail is like that; `posthouse queue show` lists all there is."
-
-
-@dataclass(frozen=True, slots=True)
-class Which:
-    """What the action is about; at least one is given."""
-
-    domain: Annotated[str, Parameter(help="All mail for this destination.", show_default=False)] = ""
-    message: Annotated[UUID | None, Parameter(help="All recipients of this message.")] = None
-    recipient: Annotated[
-        tuple[UUID, ...],
-        Parameter(help="This recipient's mail; may be given several times.", negative="", show_default=False),
-    ] = ()
-
-    def selection(self) -> Selection:
-        """For the outbox. Ends the command when nothing is named."""
-        if not (self.domain or self.message or self.recipient):
-            console.leave("Say which mail: --domain, --message or --recipient.", status=EXIT_SETTINGS)
-        return Selection(self.message, list(self.recipient) or None, self.domain.lower() or None)
-
-
-NOTHING: Final = Which()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +37,12 @@ class Waiting:
 
     recipients: list[RecipientRow]
     counts: dict[State, int]
+    situations: Situations
     now: datetime
+
+    def reason(self, row: RecipientRow) -> str:
+        """Where this one is and why."""
+        return explain(row, self.now, self.situations[row.recipient_id])
 
 
 @app.command(name="shape")
@@ -109,87 +95,32 @@ def show(
 
 
 @app.command
-def retry(
+def why(
+    what: str,
+    /,
     *,
-    which: Annotated[Which, Parameter(name="*")] = NOTHING,
-    yes: Yes = False,
     as_json: Json = False,
     workspace: Number = None,
     where: Installation = HERE,
 ) -> None:
-    """Try waiting mail at once instead of at its next time.
+    """Say of a message (by its id), or of the newest mail to an address, where it is, why, and until when.
 
-    Exit status: 0 done (also when there was none), 1 not confirmed, 2 wrong usage, 3 no database.
-
-    For example:
-
-        posthouse queue retry --domain gmail.com
-    """
-    _act(RETRY, which, where, workspace, yes=yes, as_json=as_json)
-
-
-@app.command
-def hold(
-    *,
-    which: Annotated[Which, Parameter(name="*")] = NOTHING,
-    yes: Yes = False,
-    as_json: Json = False,
-    workspace: Number = None,
-    where: Installation = HERE,
-) -> None:
-    """Stop mail from leaving until it is released, or expires.
-
-    Exit status: 0 done (also when there was none), 1 not confirmed, 2 wrong usage, 3 no database.
+    Exit status: 0 done, 1 there is no such mail, 2 wrong usage, 3 no database.
 
     For example:
 
-        posthouse queue hold --domain gmail.com --yes
+        posthouse queue why 019ae3d2-7c00-7000-8000-000000000001
+
+        posthouse queue why anna@example.com
     """
-    _act(HOLD, which, where, workspace, yes=yes, as_json=as_json)
+    found = console.run(_why(where, workspace, what.strip()))
+    console.show(_recipient_views(found), lambda: _waiting_table(found, _NONE_SUCH), as_json=as_json)
 
 
-@app.command
-def release(
-    *,
-    which: Annotated[Which, Parameter(name="*")] = NOTHING,
-    yes: Yes = False,
-    as_json: Json = False,
-    workspace: Number = None,
-    where: Installation = HERE,
-) -> None:
-    """Let held mail go, each at its own time.
-
-    Exit status: 0 done (also when there was none), 1 not confirmed, 2 wrong usage, 3 no database.
-
-    For example:
-
-        posthouse queue release --domain gmail.com --yes
-    """
-    _act(RELEASE, which, where, workspace, yes=yes, as_json=as_json)
-
-
-@app.command
-def cancel(
-    *,
-    which: Annotated[Which, Parameter(name="*")] = NOTHING,
-    yes: Yes = False,
-    as_json: Json = False,
-    workspace: Number = None,
-    where: Installation = HERE,
-) -> None:
-    """Take back mail that has not left. It cannot be undone.
-
-    Exit status: 0 done (also when there was none), 1 not confirmed, 2 wrong usage, 3 no database.
-
-    For example:
-
-        posthouse queue cancel --message 019ae3d2-7c00-7000-8000-000000000001
-    """
-    _act(CANCEL, which, where, workspace, yes=yes, as_json=as_json)
-
-
-def _act(action: Action, which: Which, where: Where, number: int | None, *, yes: bool, as_json: bool) -> None:
-    acting.act(where, number, action, which.selection(), yes=yes, as_json=as_json)
+for verb in queue_actions.VERBS:
+    app.command(verb)
+for name, stop in queue_stops.VERBS.items():
+    app.command(stop, name=name)
 
 
 async def _shape(where: Where, number: int | None) -> list[ShapeRow]:
@@ -201,19 +132,46 @@ async def _show(where: Where, number: int | None, domain: str, states: Sequence[
     async with console.opened(where, number) as room, room.process.pool.acquire() as connection:
         counts = await shape.counts(connection, room.workspace.workspace_id)
         found = [row for state in states for row in await _in_state(connection, room, state, domain, limit)]
-    return Waiting(found, counts, room.process.clock.now())
+        return await _explained(connection, room, found, counts)
+
+
+async def _why(where: Where, number: int | None, what: str) -> Waiting:
+    async with console.opened(where, number) as room, room.process.pool.acquire() as connection:
+        found = await _named(connection, room, what)
+        if not found:
+            raise Refused(f"There is no mail {what}: give the id of a message or the address of a recipient.")
+        return await _explained(connection, room, found, {})
+
+
+async def _named(connection: Connection, room: Room, what: str) -> list[RecipientRow]:
+    """The recipients of a message, or an address as the recipient of the newest messages to it."""
+    workspace_id = room.workspace.workspace_id
+    with contextlib.suppress(ValueError):
+        return await messages.recipients(connection, workspace_id, UUID(what))
+    mailbox = parse_address(what)
+    if isinstance(mailbox, AddressProblem):
+        return []
+    filters = Filters(query=mailbox.address)
+    listed = await messages.search(connection, workspace_id, filters, None, PAGE_ROWS_DEFAULT)
+    rows = await messages.recipients_of(connection, workspace_id, [each.message.message_id for each in listed])
+    found = [row for row in rows if row.address == mailbox.address]
+    return sorted(found, key=lambda row: row.message_id, reverse=True)
+
+
+async def _explained(
+    connection: Connection, room: Room, found: list[RecipientRow], counts: dict[State, int]
+) -> Waiting:
+    now = room.process.clock.now()
+    return Waiting(found, counts, await situations.read(connection, room.workspace.workspace_id, found, now), now)
 
 
 async def _in_state(connection: Connection, room: Room, state: State, domain: str, limit: int) -> list[RecipientRow]:
     """Recipients in this state of the newest messages that have any."""
     workspace_id = room.workspace.workspace_id
     listed = await messages.search(connection, workspace_id, Filters(state=state, domain=domain), None, limit)
-    rows = [
-        recipient
-        for each in listed
-        for recipient in await messages.recipients(connection, workspace_id, each.message.message_id)
-    ]
-    return [row for row in rows if row.state is state and (not domain or row.domain == domain)]
+    rows = await messages.recipients_of(connection, workspace_id, [each.message.message_id for each in listed])
+    found = [row for row in rows if row.state is state and (not domain or row.domain == domain)]
+    return sorted(found, key=lambda row: row.message_id, reverse=True)
 
 
 def _shape_view(rows: Sequence[ShapeRow]) -> dict[str, Any]:
@@ -241,26 +199,30 @@ def _shape_table(rows: Sequence[ShapeRow]) -> Table | Text:
 def _waiting_view(waiting: Waiting) -> dict[str, Any]:
     return {
         "counts": {state: waiting.counts.get(state, 0) for state in UNSETTLED},
-        "recipients": [
-            {
-                "id": row.recipient_id,
-                "message_id": row.message_id,
-                "address": row.address,
-                "status": row.state,
-                "reason": explain(row, waiting.now),
-                "attempts": row.attempts,
-                "priority": row.priority,
-                "not_before": row.not_before,
-                "expires_at": row.expires_at,
-            }
-            for row in waiting.recipients
-        ],
+        "recipients": _recipient_views(waiting),
     }
+
+
+def _recipient_views(waiting: Waiting) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.recipient_id,
+            "message_id": row.message_id,
+            "address": row.address,
+            "status": row.state,
+            "reason": waiting.reason(row),
+            "pool": row.pool,
+            "attempts": row.attempts,
+            "priority": row.priority,
+            "not_before": row.not_before,
+            "expires_at": row.expires_at,
+        }
+        for row in waiting.recipients
+    ]
 
 
 def _waiting_table(waiting: Waiting, empty: str) -> Table | Text:
     rows = [
-        (row.message_id, row.address, message_text.state(row.state), explain(row, waiting.now))
-        for row in waiting.recipients
+        (row.message_id, row.address, message_text.state(row.state), waiting.reason(row)) for row in waiting.recipients
     ]
     return console.table(("MESSAGE", "RECIPIENT", "STATE", "WHY"), rows, empty)

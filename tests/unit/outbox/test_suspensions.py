@@ -1,0 +1,70 @@
+"""Which suspension holds which mail."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from posthouse.model.words import Pool
+from posthouse.outbox.suspensions import NONE, Active, Suspension, of
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OURS, OTHERS = UUID(int=1), UUID(int=2)
+
+
+def stop(pool: Pool | None = None, domain: str | None = None, **changes: Any) -> Suspension:
+    values: dict[str, Any] = {
+        "workspace_id": OURS, "suspension_id": UUID(int=9), "pool": pool, "domain": domain, "drain": False, "reason": "x.",
+        "created_by": "cli", "created_at": NOW, "until": None,
+    }  # fmt: skip
+    return Suspension(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("suspension", "stops"),
+    [
+        (stop(), True),
+        (stop(Pool.MARKETING), True),
+        (stop(Pool.TRANSACTIONAL), False),
+        (stop(domain="there.test"), True),
+        (stop(domain="other.test"), False),
+        (stop(Pool.MARKETING, "there.test"), True),
+        (stop(Pool.MARKETING, "other.test"), False),
+        (stop(Pool.TRANSACTIONAL, "there.test"), False),
+        (stop(workspace_id=OTHERS), False),
+        (stop(until=NOW + timedelta(seconds=1)), True),
+        (stop(until=NOW), False),
+        (stop(ended_at=NOW, ended_by="cli"), False),
+    ],
+)
+def test_a_suspension_stops_what_it_names_while_it_lasts(suspension: Suspension, stops: bool) -> None:
+    found = of(Active([suspension]), OURS, Pool.MARKETING, "there.test", NOW)
+    assert found == (suspension if stops else None)
+
+
+def test_of_several_the_one_that_ends_last_is_told() -> None:
+    short, long = stop(domain="there.test", until=NOW + timedelta(hours=1)), stop(until=NOW + timedelta(hours=2))
+    endless = stop(Pool.MARKETING)
+    assert Active([short, long]).of(OURS, Pool.MARKETING, "there.test", NOW) == long
+    assert Active([short, endless, long]).of(OURS, Pool.MARKETING, "there.test", NOW) == endless
+
+
+def test_of_several_that_stop_the_same_the_longest_counts() -> None:
+    short, long = stop(until=NOW + timedelta(hours=1)), stop(until=NOW + timedelta(hours=2))
+    for order in ([short, long], [long, short]):
+        assert list(Active(order)) == [long]
+
+
+def test_nothing_is_suspended_by_nothing() -> None:
+    assert not NONE
+    assert of(NONE, OURS, Pool.MARKETING, "there.test", NOW) is None
+
+
+def test_a_round_over_many_destinations_asks_quickly() -> None:
+    active = Active([stop(domain=f"d{n}.test") for n in range(1_000)])
+    started = time.perf_counter()
+    found = sum(active.of(OURS, Pool.MARKETING, f"d{n}.test", NOW) is not None for n in range(5_000))
+    assert found == 1_000
+    assert time.perf_counter() - started < 0.5
