@@ -20,7 +20,9 @@ DKIM keys are sealed under the workspace's data key (`data_keys`), which is wrap
 
 A domain. `domains.add` makes an RSA and an Ed25519 key; `dns_records.records_for` lists what to publish; `domains.verify` asks the
 DNS and `dns_records.judge` compares. Ownership and one DKIM key seen make it verified; only then may it be sent from, and it
-is signed only with keys that were seen. Two workspaces may both add a name: each needs its own token published.
+is signed only with keys that were seen. Two workspaces may both add a name: each needs its own token published. `domains.assign`
+says what mail it is for, which the door asks by `Directory.domain_classes`. `domains.add_keys` makes further keys; a pool whose
+settings name selectors signs with those keys alone (`selectors.Selectors.choose`), and gets them made when a domain is added or verified.
 
 A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a
 session; `sign_in.person` says on each request who that is.

@@ -11,10 +11,11 @@ from posthouse.accounts.grants import Claim, Grant, claim_of_key, claim_of_login
 from posthouse.accounts.last_use import LastUse
 from posthouse.accounts.networks import address_of
 from posthouse.accounts.recent import Recent
+from posthouse.accounts.selectors import Selectors
 from posthouse.accounts.sign_in import SignedIn
 from posthouse.accounts.workspaces import Workspace
 from posthouse.model.mail import Submitter
-from posthouse.model.words import Role, Scope
+from posthouse.model.words import MailClass, Pool, Role, Scope
 from posthouse.runtime import queries
 from posthouse.runtime.clock import Clock
 from posthouse.runtime.postgres import Executor
@@ -37,8 +38,9 @@ class Directory:
     Every method may raise DATABASE_GONE when the answer is not in memory.
     """
 
-    def __init__(self, pool: Executor, clock: Clock, vault: Vault) -> None:
+    def __init__(self, pool: Executor, clock: Clock, vault: Vault, selectors: Selectors | None = None) -> None:
         self._pool = pool
+        self._selectors = selectors or Selectors()
         self._uses = LastUse(pool, clock)
         self._store = KeyStore(pool, vault, self.data_key)
         self._grants = Recent(clock, self._load_grant)
@@ -57,7 +59,7 @@ class Directory:
     @contextlib.asynccontextmanager
     async def open(cls, process: Process) -> AsyncIterator[Self]:
         """A directory that hears of changes while the block runs."""
-        directory = cls(process.pool, process.clock, process.vault)
+        directory = cls(process.pool, process.clock, process.vault, Selectors.of(process.settings))
         async with process.listener("accounts", lambda _: directory.forget()):
             try:
                 yield directory
@@ -87,6 +89,16 @@ class Directory:
         address = address_of(remote_ip)
         return self._admitted(nearest(grants, address) if grants and address else None, remote_ip)
 
+    def at_hand(self, username: str | None, password: str, remote_ip: str) -> Submitter | None:
+        """What `by_smtp_login`, or without a user name `by_network`, would answer, where that is in memory; None to ask them."""
+        if username is None:
+            grants, address = self._open_networks.at_hand(None), address_of(remote_ip)
+            grant = nearest(grants, address) if grants and address else None
+        else:
+            claim = claim_of_login(username, password)
+            grant = self._grants.at_hand(claim) if claim else None
+        return self._admitted(grant, remote_ip)
+
     async def for_person(self, person: SignedIn) -> Submitter:
         """A person who writes a mail on a page; what they may do follows from their role."""
         workspace = person.workspace
@@ -111,9 +123,20 @@ class Directory:
             return False
         return await self._verified.get((submitter.workspace_id, domain)) is not None
 
-    async def signing_keys(self, workspace_id: UUID, domain: str) -> tuple[SigningKey, ...]:
-        """The keys to sign mail from this domain with; in the lab those of the lab for domains that have none; else ()."""
-        return await self._signing.get((workspace_id, domain)) or ()
+    async def domain_classes(self, workspace_id: UUID, domain: str) -> frozenset[MailClass]:
+        """What a verified domain is for; empty for everything, and for a domain that is not the workspace's."""
+        return await self._verified.get((workspace_id, domain)) or frozenset()
+
+    def known_to_send_as(self, submitter: Submitter, domain: str) -> bool:
+        """Whether `may_send_as` would say yes from memory; False to ask it."""
+        if submitter.any_domain:
+            return True
+        allowed = not submitter.domains or domain in submitter.domains
+        return allowed and self._verified.at_hand((submitter.workspace_id, domain)) is not None
+
+    async def signing_keys(self, workspace_id: UUID, domain: str, pool: Pool | None = None) -> tuple[SigningKey, ...]:
+        """The keys to sign this pool's mail from this domain with; in the lab those of the lab for domains that have none; else ()."""
+        return await self._signing.get((workspace_id, domain, pool)) or ()
 
     async def workspace(self, workspace_id: UUID) -> Workspace:
         """The workspace. Raises LookupError when there is none, which is a mistake of ours."""
@@ -147,14 +170,16 @@ class Directory:
     async def _load_open_networks(self, _: None) -> tuple[Grant, ...]:
         return tuple(grant_of(row) for row in await self._pool.fetch(SQL.grants_by_network))
 
-    async def _load_verified(self, place: tuple[UUID, str]) -> bool | None:
-        return await self._pool.fetchval(SQL.is_verified, *place) or None
+    async def _load_verified(self, place: tuple[UUID, str]) -> frozenset[MailClass] | None:
+        classes = await self._pool.fetchval(SQL.classes_of_verified, *place)
+        return None if classes is None else frozenset(map(MailClass, classes))
 
-    async def _load_signing_keys(self, place: tuple[UUID, str]) -> tuple[SigningKey, ...] | None:
-        if (keys := await self._store.of_domain(*place)) is not None:
-            return keys
-        workspace = await self.workspace(place[0])
-        return await self._store.of_lab(*place) if workspace.any_domain else None
+    async def _load_signing_keys(self, place: tuple[UUID, str, Pool | None]) -> tuple[SigningKey, ...] | None:
+        workspace_id, domain, pool = place
+        if (keys := await self._store.of_domain(workspace_id, domain)) is not None:
+            return self._selectors.choose(keys, pool)
+        workspace = await self.workspace(workspace_id)
+        return await self._store.of_lab(workspace_id, domain) if workspace.any_domain else None
 
     async def _load_workspace(self, workspace_id: UUID) -> Workspace | None:
         return await workspaces.find(self._pool, workspace_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -22,16 +22,16 @@ from posthouse.wire.dkim_keys import Algorithm, SigningKey
 SQL = queries.load(__package__)
 
 LAB_DOMAIN: Final = "lab.test"  # RFC 6761 6.2: nobody's, so its keys can stand in for everybody's
-LAB_SELECTORS: Final = {Algorithm.RSA: "lab", Algorithm.ED25519: "labed"}
+LAB_SELECTORS: Final = {"lab": Algorithm.RSA, "labed": Algorithm.ED25519}
 
 FindKey = Callable[[UUID, UUID], Awaitable[WrappedKey | None]]
 
 
-async def add(change: Change, domain_id: UUID, domain: str, selectors: dict[Algorithm, str]) -> None:
-    """Make one key pair per algorithm for a domain and keep it sealed."""
+async def add(change: Change, domain_id: UUID, domain: str, selectors: Mapping[str, Algorithm]) -> None:
+    """Make a key pair for each of these selectors of a domain and keep it sealed."""
     data_key = await data_keys.current(change.connection, change.workspace_id)
     assert data_key is not None, "a workspace has a data key from the beginning"
-    for algorithm, selector in selectors.items():
+    for selector, algorithm in selectors.items():
         key = await asyncio.to_thread(dkim_keys.generate, algorithm, domain, selector)
         place = _place(change.workspace_id, domain_id, selector)
         sealed = change.vault.seal(data_key, dkim_keys.dump(key), place)

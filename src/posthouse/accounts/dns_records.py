@@ -1,6 +1,6 @@
 """What a domain publishes so that mail may be sent from it, and how what is published is judged. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from posthouse.model.dns import Answer, DnsStatus
+from posthouse.model.words import MailClass, Pool
 
 _STRING_OCTETS: Final = 255  # RFC 1035 3.3: one character-string of a TXT record
 
@@ -32,7 +33,10 @@ class PublishedKey:
 
 @dataclass(frozen=True, slots=True)
 class SendingDomain:
-    """A domain of a workspace. It may be sent from once `verified_at` is set; `checks` are those of the last verification."""
+    """A domain of a workspace. It may be sent from once `verified_at` is set; `checks` are those of the last verification.
+
+    `mail_classes` is what it is for, empty for everything: what becomes of other mail is the workspace's policy.
+    """
 
     workspace_id: UUID
     domain_id: UUID
@@ -43,6 +47,16 @@ class SendingDomain:
     checks: tuple["Check", ...]
     created_at: datetime
     keys: tuple[PublishedKey, ...] = ()
+    mail_classes: frozenset[MailClass] = frozenset()
+
+
+PoolsOf = Callable[[str], tuple[Pool, ...]]
+"""The pools that have a selector for themselves (`selectors.Selectors.pools_of`)."""
+
+
+def _of_nobody(selector: str) -> tuple[Pool, ...]:
+    del selector
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class DnsRecord:
     value: str
     why: str
     required: bool
+    pools: tuple[Pool, ...] = ()  # that alone sign with this DKIM key
 
     @property
     def zone_line(self) -> str:
@@ -77,7 +92,9 @@ class Check:
     detail: str
 
 
-def records_for(domain: SendingDomain, hostname: str, bounce_domain: str) -> tuple[DnsRecord, ...]:
+def records_for(
+    domain: SendingDomain, hostname: str, bounce_domain: str, pools_of: PoolsOf = _of_nobody
+) -> tuple[DnsRecord, ...]:
     """Everything to publish for a domain, in the order a person should do it. SPF is for the domain of return paths."""
     name = domain.name
     why = f"Shows that {name} is yours; nobody else can send from it here."
@@ -86,14 +103,17 @@ def records_for(domain: SendingDomain, hostname: str, bounce_domain: str) -> tup
     spf = DnsRecord(Purpose.SPF, bounce_domain, "TXT", f"v=spf1 a:{hostname} -all", why, required=False)
     why = "Tells receivers what to do with mail that fails the checks; begin with none, and tighten it when reports look right."
     dmarc = DnsRecord(Purpose.DMARC, f"_dmarc.{name}", "TXT", "v=DMARC1; p=none", why, required=False)
-    return (ownership, *(dkim_record(name, key) for key in domain.keys), spf, dmarc)
+    return (ownership, *(dkim_record(name, key, pools_of(key.selector)) for key in domain.keys), spf, dmarc)
 
 
-def dkim_record(domain: str, key: PublishedKey) -> DnsRecord:
-    """Where and what to publish for a DKIM key."""
+def dkim_record(domain: str, key: PublishedKey, pools: tuple[Pool, ...] = ()) -> DnsRecord:
+    """Where and what to publish for a DKIM key that these pools have for themselves, or all use."""
     kind = "RSA, which every receiver reads" if key.algorithm.startswith("rsa") else "Ed25519, short and modern"
-    why = f"Lets receivers check the signature on your mail: {kind}."
-    return DnsRecord(Purpose.DKIM, f"{key.selector}._domainkey.{domain}", "TXT", key.value, why, required=True)
+    whose = f"your mail in the pool {' and '.join(pools)}" if pools else "your mail"
+    why = f"Lets receivers check the signature on {whose}: {kind}."
+    place = f"{key.selector}._domainkey.{domain}"
+    # Without a pool's own key its mail is signed with the common ones: worth publishing, but nothing fails without it.
+    return DnsRecord(Purpose.DKIM, place, "TXT", key.value, why, required=not pools, pools=pools)
 
 
 def judge(record: DnsRecord, answer: Answer[str]) -> Check:

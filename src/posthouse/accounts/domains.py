@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
@@ -23,16 +23,19 @@ from posthouse.accounts.dns_records import (
     remembered,
     verified_at,
 )
+from posthouse.accounts.selectors import Selectors, algorithm_of, is_selector
 from posthouse.accounts.terms import domain_name
 from posthouse.model import limits
 from posthouse.model.dns import Answer
 from posthouse.model.errors import FieldProblem
+from posthouse.model.words import MailClass
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record
 from posthouse.runtime.process import Process
+from posthouse.runtime.settings import Settings
 from posthouse.wire.dkim_keys import Algorithm
 
-__all__ = ["SendingDomain", "TxtLookup", "add", "find", "listing", "remove", "verify"]
+__all__ = ["SendingDomain", "TxtLookup", "add", "add_keys", "assign", "find", "listing", "records", "remove", "verify"]
 
 SQL = queries.load(__package__)
 
@@ -45,8 +48,13 @@ class TxtLookup(Protocol):
         ...
 
 
-async def add(change: Change, name: str) -> SendingDomain | tuple[FieldProblem, ...]:
-    """Add a domain with a token of its own and new DKIM keys, not verified yet."""
+async def add(
+    change: Change, name: str, own: Collection[str] = (), classes: Collection[MailClass] = ()
+) -> SendingDomain | tuple[FieldProblem, ...]:
+    """Add a domain with a token of its own and new DKIM keys, not verified yet.
+
+    `own` are the selectors some pool has for itself (`Selectors.all`); `classes` what the domain is for, none for everything.
+    """
     domain = domain_name(name)
     if domain is None:
         return (FieldProblem("/name", "invalid_domain", "This is not a domain name such as example.com."),)
@@ -54,24 +62,51 @@ async def add(change: Change, name: str) -> SendingDomain | tuple[FieldProblem, 
         return (FieldProblem("/name", "too_many", f"A workspace has at most {limits.DOMAINS_PER_WORKSPACE} domains."),)
     number = await change.connection.fetchval(SQL.workspace_number, change.workspace_id)
     # The number keeps apart what two workspaces publish under the same domain.
-    selectors = {Algorithm.RSA: f"ph{number}-rsa", Algorithm.ED25519: f"ph{number}-ed"}
-    return await insert(change, domain, selectors)
+    selectors = {f"ph{number}-rsa": Algorithm.RSA, f"ph{number}-ed": Algorithm.ED25519}
+    return await insert(change, domain, selectors | {each: algorithm_of(each) for each in own}, classes)
 
 
 async def insert(
-    change: Change, domain: str, selectors: dict[Algorithm, str]
+    change: Change, domain: str, selectors: Mapping[str, Algorithm], classes: Collection[MailClass] = ()
 ) -> SendingDomain | tuple[FieldProblem, ...]:
     """The same with selectors of the caller's choice."""
     domain_id = change.ids.new()
     token = tokens.ownership_token(secrets.token_bytes(tokens.SECRET_OCTETS))
-    row = change.workspace_id, domain_id, domain, token, change.now
+    row = change.workspace_id, domain_id, domain, token, change.now, sorted(classes)
     if await change.connection.fetchval(SQL.insert_domain, *row) is None:
         return (FieldProblem("/name", "taken", f"{domain} is here already."),)
     await dkim_store.add(change, domain_id, domain, selectors)
-    await change.record("domain.add", domain, selectors=sorted(selectors.values()))
-    added = await find(change.connection, change.workspace_id, domain_id)
-    assert added is not None
-    return added
+    await change.record("domain.add", domain, selectors=sorted(selectors), classes=sorted(classes))
+    return await _existing(change, domain_id)
+
+
+async def add_keys(
+    change: Change, domain: SendingDomain, selectors: Sequence[str]
+) -> SendingDomain | tuple[FieldProblem, ...]:
+    """Make further DKIM keys. Nothing is signed with one before the DNS was seen to publish it."""
+    wanted = [selector.lower() for selector in selectors]
+    if found := _selector_problems(wanted, {key.selector for key in domain.keys}):
+        return found
+    await dkim_store.add(change, domain.domain_id, domain.name, {each: algorithm_of(each) for each in wanted})
+    await change.record("domain.keys", domain.name, selectors=wanted)
+    return await _existing(change, domain.domain_id)
+
+
+async def assign(change: Change, domain_id: UUID, classes: Collection[MailClass]) -> SendingDomain | None:
+    """Say what mail a domain is for; none means every class. None when there is no such domain."""
+    before = await find(change.connection, change.workspace_id, domain_id)
+    if before is None:
+        return None
+    await change.connection.execute(SQL.assign_classes, change.workspace_id, domain_id, sorted(classes))
+    was, will = sorted(before.mail_classes), sorted(classes)
+    if was != will:
+        await change.record("domain.classes", before.name, classes={"from": was, "to": will})
+    return await _existing(change, domain_id)
+
+
+def records(settings: Settings, domain: SendingDomain) -> tuple[DnsRecord, ...]:
+    """Everything to publish for a domain of this installation."""
+    return records_for(domain, settings.server.hostname, settings.bounce_domain, Selectors.of(settings).pools_of)
 
 
 async def listing(connection: Executor, workspace_id: UUID) -> list[SendingDomain]:
@@ -102,21 +137,21 @@ async def verify(
 ) -> SendingDomain | None:
     """Ask the DNS for every record and keep what it said; None when there is no such domain.
 
-    No transaction is open while the DNS is asked. A domain whose records are seen to be gone is verified no more.
+    No transaction is open while the DNS is asked. A domain whose records are seen to be gone is verified no more. Where a pool
+    has got selectors of its own since, keys are made for them, to be published.
     """
     domain = await find(process.pool, workspace_id, domain_id)
     if domain is None:
         return None
-    settings = process.settings
-    records = records_for(domain, settings.server.hostname, settings.bounce_domain)
-    checks = await check(records, domain.name, resolver)
+    domain = await _with_all_keys(process, domain, actor)
+    checks = await check(records(process.settings, domain), domain.name, resolver)
     async with changes.making(process, workspace_id, actor) as change:
         return await settle(change, domain, checks)
 
 
-async def check(records: Sequence[DnsRecord], domain: str, lookup: TxtLookup) -> tuple[Check, ...]:
+async def check(wanted: Sequence[DnsRecord], domain: str, lookup: TxtLookup) -> tuple[Check, ...]:
     """What the DNS says about each record. A DMARC policy may also stand at a domain above."""
-    checks = await asyncio.gather(*(_check(record, lookup) for record in records))
+    checks = await asyncio.gather(*(_check(record, lookup) for record in wanted))
     return tuple([await _inherited(each, domain, lookup) for each in checks])
 
 
@@ -131,6 +166,35 @@ async def settle(change: Change, domain: SendingDomain, checks: tuple[Check, ...
     else:
         await audit.announce(change.connection, change.workspace_id)
     return replace(domain, verified_at=since, checked_at=change.now, checks=checks)
+
+
+async def _with_all_keys(process: Process, domain: SendingDomain, actor: str) -> SendingDomain:
+    known = {key.selector for key in domain.keys}
+    missing = [selector for selector in Selectors.of(process.settings).all if selector not in known]
+    if not missing:
+        return domain
+    async with changes.making(process, domain.workspace_id, actor) as change:
+        outcome = await add_keys(change, domain, missing)
+    return outcome if isinstance(outcome, SendingDomain) else domain
+
+
+def _selector_problems(wanted: Sequence[str], known: Collection[str]) -> tuple[FieldProblem, ...]:
+    if len(known) + len(wanted) > limits.KEYS_PER_DOMAIN:
+        return (FieldProblem("/selectors", "too_many", f"A domain has at most {limits.KEYS_PER_DOMAIN} keys."),)
+    found = []
+    for index, selector in enumerate(wanted):
+        if not is_selector(selector):
+            detail = "A selector is letters, digits and hyphens, such as mk1."
+            found.append(FieldProblem(f"/selectors/{index}", "invalid_selector", detail))
+        elif selector in known or selector in wanted[:index]:
+            found.append(FieldProblem(f"/selectors/{index}", "taken", f"There is a key {selector} already."))
+    return tuple(found)
+
+
+async def _existing(change: Change, domain_id: UUID) -> SendingDomain:
+    domain = await find(change.connection, change.workspace_id, domain_id)
+    assert domain is not None
+    return domain
 
 
 async def _check(record: DnsRecord, lookup: TxtLookup) -> Check:
@@ -167,4 +231,5 @@ def _domain(row: Record, keys: tuple[PublishedKey, ...]) -> SendingDomain:
         checks=msgspec.convert(row["checks"], tuple[Check, ...]),
         created_at=row["created_at"],
         keys=keys,
+        mail_classes=frozenset(map(MailClass, row["mail_classes"])),
     )

@@ -25,7 +25,8 @@ SELECT number FROM workspaces WHERE workspace_id = $1;
 INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3);
 
 -- name: update_workspace
-UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6
+UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6,
+                      class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10
 WHERE workspace_id = $1;
 
 -- name: members
@@ -183,16 +184,21 @@ SELECT * FROM sending_domains WHERE workspace_id = $1 AND name = $2;
 -- name: domain_count
 SELECT count(*) FROM sending_domains WHERE workspace_id = $1;
 
--- name: is_verified
-SELECT EXISTS (SELECT FROM sending_domains WHERE workspace_id = $1 AND name = $2 AND verified_at IS NOT NULL);
+-- name: classes_of_verified
+-- What a domain that may be sent from is for; no row for any other.
+SELECT mail_classes FROM sending_domains WHERE workspace_id = $1 AND name = $2 AND verified_at IS NOT NULL;
 
 -- name: insert_domain
-INSERT INTO sending_domains (workspace_id, domain_id, name, ownership_token, created_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO sending_domains (workspace_id, domain_id, name, ownership_token, created_at, mail_classes)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (workspace_id, name) DO NOTHING RETURNING domain_id;
 
 -- name: settle_checks
 -- What the DNS said; verified_at set (may be sent from) or null (is refused).
 UPDATE sending_domains SET verified_at = $3, checked_at = $4, checks = $5 WHERE workspace_id = $1 AND domain_id = $2;
+
+-- name: assign_classes
+UPDATE sending_domains SET mail_classes = $3 WHERE workspace_id = $1 AND domain_id = $2;
 
 -- name: delete_domain
 DELETE FROM sending_domains WHERE workspace_id = $1 AND domain_id = $2 RETURNING name;

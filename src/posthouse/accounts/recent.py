@@ -35,6 +35,11 @@ class Recent(Generic[K, V]):
             return None
         return await asyncio.shield(self._loading.get(key) or self._start(key))
 
+    def at_hand(self, key: K) -> V | None:
+        """The answer if it is in memory and fresh; None also when it would have to be looked up."""
+        entry = self._found.get(key)
+        return entry[1] if entry is not None and self._clock.monotonic() < entry[0] else None
+
     def forget(self) -> None:
         """Drop every answer, those on their way included."""
         self._found.clear()

@@ -9,7 +9,7 @@ from posthouse.accounts import data_keys, names
 from posthouse.accounts.changes import Change
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import Role
+from posthouse.model.words import ClassPolicy, MassPolicy, Role
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record
 
@@ -29,17 +29,29 @@ class Workspace:
     support_contact: str
     created_at: datetime
     any_domain: bool
+    class_policy: ClassPolicy = ClassPolicy.WARN
+    mass_policy: MassPolicy = MassPolicy.HOLD
+    failure_notices: bool = True
+    allow_lists: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What an admin may choose. `default_priority` is for mail that names none; mail already queued keeps its own."""
+    """What an admin may choose. `default_priority` is for mail that names none; mail already queued keeps its own.
+
+    `class_policy` is about mail from a domain meant for other classes, `mass_policy` about mass mail sent as single messages;
+    `failure_notices` tells senders by mail when theirs was not delivered; `allow_lists` notes certifications, which nothing checks.
+    """
 
     name: str
     default_priority: int
     priority_enabled: bool
     encrypt_bodies: bool
     support_contact: str
+    class_policy: ClassPolicy = ClassPolicy.WARN
+    mass_policy: MassPolicy = MassPolicy.HOLD
+    failure_notices: bool = True
+    allow_lists: str = ""
 
     @classmethod
     def of(cls, workspace: Workspace) -> Self:
@@ -100,6 +112,8 @@ def problems(preferences: Preferences) -> tuple[FieldProblem, ...]:
         found.append(FieldProblem("/default_priority", "out_of_range", detail))
     if preferences.support_contact:
         found.extend(names.problems("/support_contact", preferences.support_contact, limits.ADDRESS_OCTETS))
+    if preferences.allow_lists:
+        found.extend(names.problems("/allow_lists", preferences.allow_lists, limits.ALLOW_LISTS_CHARS))
     return tuple(found)
 
 
@@ -110,4 +124,6 @@ async def _existing(change: Change) -> Workspace:
 
 
 def _workspace(row: Record) -> Workspace:
-    return Workspace(**{name: row[name] for name in Workspace.__slots__})
+    values = {name: row[name] for name in Workspace.__slots__}
+    values |= {"class_policy": ClassPolicy(row["class_policy"]), "mass_policy": MassPolicy(row["mass_policy"])}
+    return Workspace(**values)

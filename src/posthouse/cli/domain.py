@@ -7,17 +7,23 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from posthouse.accounts import domains
-from posthouse.accounts.dns_records import Check, DnsRecord, Purpose, records_for
+from posthouse.accounts.dns_records import Check, DnsRecord, Purpose
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.selectors import Selectors
 from posthouse.cli import console
 from posthouse.cli.console import EXIT_REFUSED, HERE, Installation, Json, Number, Refused, Room, Yes
 from posthouse.cli.world import Where
+from posthouse.model.words import MailClass
 from posthouse.runtime.dns import Resolver
 
 app: Final = App(name="domain", help="Sending domains and the DNS records they need.")
 
 _EMPTY: Final = "No domains yet. Add the one your mail comes from: posthouse domain add example.com"
 
+Classes = Annotated[
+    tuple[MailClass, ...],
+    Parameter(name="--class", negative="", help="Mail it is for; may be repeated. Without: any."),
+]
 _RECOMMENDED: Final = frozenset({Purpose.SPF, Purpose.DMARC})  # mail may be sent without them
 
 
@@ -37,7 +43,15 @@ def list_domains(*, as_json: Json = False, workspace: Number = None, where: Inst
 
 
 @app.command
-def add(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+def add(
+    name: str,
+    /,
+    *,
+    mail_class: Classes = (),
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
     """Add a domain to send from, make its DKIM keys, and print what to publish.
 
     Exit status: 0 done, 1 refused (with the reason), 2 wrong usage, 3 no database.
@@ -45,8 +59,9 @@ def add(name: str, /, *, as_json: Json = False, workspace: Number = None, where:
     For example:
 
         posthouse domain add example.com
+        posthouse domain add news.example.com --class marketing
     """
-    domain, records = console.run(_add(where, workspace, name))
+    domain, records = console.run(_add(where, workspace, name, mail_class))
     shown = {**_view(domain), "records": [_record(each) for each in records]}
     console.show(shown, lambda: _instructions(domain, records), as_json=as_json)
 
@@ -75,6 +90,58 @@ def records(
         print("\n".join(each.zone_line for each in found))
         return
     console.show([_record(each) for each in found], lambda: _instructions(domain, found), as_json=as_json)
+
+
+@app.command
+def classes(
+    name: str,
+    /,
+    *,
+    mail_class: Classes = (),
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
+    """Say what mail a domain is for. Other mail from it is warned of, or refused where the workspace's settings say so.
+
+    Exit status: 0 done, 1 no such domain, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain classes news.example.com --class marketing
+        posthouse domain classes example.com --class business --class transactional
+        posthouse domain classes example.com
+    """
+    domain = console.run(_assign(where, workspace, name, mail_class))
+    console.show(_view(domain), lambda: f"{domain.name} is for {_purpose(domain)} mail.", as_json=as_json)
+
+
+@app.command
+def keys(
+    name: str,
+    /,
+    *,
+    selector: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="Name of a new key; may be repeated. With -ed at its end: Ed25519."),
+    ],
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
+    """Make further DKIM keys of a domain and print what to publish.
+
+    A key signs once the DNS was seen to publish it. A pool whose settings name its selector signs with it alone.
+
+    Exit status: 0 done, 1 refused (with the reason), 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain keys example.com --selector mk1 --selector mk1-ed
+    """
+    domain, records = console.run(_keys(where, workspace, name, selector))
+    shown = {**_view(domain), "records": [_record(each) for each in records]}
+    console.show(shown, lambda: _instructions(domain, records), as_json=as_json)
 
 
 @app.command
@@ -116,16 +183,36 @@ async def _listing(where: Where, number: int | None) -> list[SendingDomain]:
         return await domains.listing(room.process.pool, room.workspace.workspace_id)
 
 
-async def _add(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
+async def _add(
+    where: Where, number: int | None, name: str, mail_class: tuple[MailClass, ...]
+) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
     async with console.opened(where, number) as room, room.changing() as change:
-        domain = console.accepted(await domains.add(change, name))
-        return domain, _records_of(room, domain)
+        own = Selectors.of(room.process.settings).all
+        domain = console.accepted(await domains.add(change, name, own, frozenset(mail_class)))
+        return domain, domains.records(room.process.settings, domain)
+
+
+async def _assign(where: Where, number: int | None, name: str, mail_class: tuple[MailClass, ...]) -> SendingDomain:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        async with room.changing() as change:
+            return await domains.assign(change, domain.domain_id, frozenset(mail_class)) or domain
+
+
+async def _keys(
+    where: Where, number: int | None, name: str, selectors: tuple[str, ...]
+) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        async with room.changing() as change:
+            domain = console.accepted(await domains.add_keys(change, domain, selectors))
+        return domain, domains.records(room.process.settings, domain)
 
 
 async def _records(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
     async with console.opened(where, number) as room:
         domain = await _found(room, name)
-        return domain, _records_of(room, domain)
+        return domain, domains.records(room.process.settings, domain)
 
 
 async def _verify(where: Where, number: int | None, name: str) -> SendingDomain:
@@ -151,15 +238,11 @@ async def _found(room: Room, name: str) -> SendingDomain:
     return domain
 
 
-def _records_of(room: Room, domain: SendingDomain) -> tuple[DnsRecord, ...]:
-    settings = room.process.settings
-    return records_for(domain, settings.server.hostname, settings.bounce_domain)
-
-
 def _view(domain: SendingDomain) -> dict[str, Any]:
     return {
         "id": domain.domain_id,
         "name": domain.name,
+        "classes": sorted(domain.mail_classes),
         "verified_at": domain.verified_at,
         "checked_at": domain.checked_at,
         "created_at": domain.created_at,
@@ -175,6 +258,7 @@ def _record(record: DnsRecord) -> dict[str, Any]:
         "value": record.value,
         "why": record.why,
         "required": record.required,
+        "pools": record.pools,
     }
 
 
@@ -191,8 +275,12 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def _table(found: list[SendingDomain]) -> object:
-    rows = [(each.name, _state(each), each.checked_at or "never", each.created_at) for each in found]
-    return console.table(("domain", "state", "checked", "added"), rows, _EMPTY)
+    rows = [(each.name, _state(each), _purpose(each), each.checked_at or "never", each.created_at) for each in found]
+    return console.table(("domain", "state", "for", "checked", "added"), rows, _EMPTY)
+
+
+def _purpose(domain: SendingDomain) -> str:
+    return " and ".join(sorted(domain.mail_classes)) or "any"
 
 
 def _state(domain: SendingDomain) -> Text:

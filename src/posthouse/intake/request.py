@@ -29,7 +29,7 @@ from posthouse.model.limits import (
     TEXT_LINE_OCTETS,
 )
 from posthouse.model.mail import Note, Recipient, Refused, Submission, Submitter
-from posthouse.model.words import EventKind, Kind, MailClass, Source
+from posthouse.model.words import EventKind, Kind, MailClass, Pool, Source
 from posthouse.wire.addresses import Mailbox, is_ascii
 from posthouse.wire.mime import Attachment, Draft
 from posthouse.wire.parts import walk
@@ -71,9 +71,12 @@ class _Fields:
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] | None = None
     mail_class: MailClass | None = None
+    pool: Pool | None = None
     priority: int | None = None
     send_at: datetime | None = None
     expires_in: int | None = None
+    tls: str = ""
+    mass_reason: str = ""
 
 
 def _raw(value: object, at: str, problems: Problems) -> bytes | None:
@@ -104,9 +107,12 @@ READERS: Final[dict[str, tuple[str, Callable[[object, str, Problems], object]]]]
     "tags": ("tags", read.tags),
     "metadata": ("metadata", read.metadata),
     "class": ("mail_class", read.mail_class),
+    "pool": ("pool", read.pool),
     "priority": ("priority", read.priority),
     "send_at": ("send_at", read.instant),
     "expires_in": ("expires_in", read.expires_in),
+    "tls": ("tls", read.tls),
+    "mass_reason": ("mass_reason", read.reason),
 }
 _NOT_WITH_RAW: Final = ("from", "reply_to", "subject", "html", "text", "attachments", "headers")
 _decode: Final = msgspec.json.Decoder().decode
@@ -274,11 +280,14 @@ def _submission(fields: _Fields, context: Context, **composed: Any) -> Submissio
     return Submission(
         source=context.source,
         mail_class=fields.mail_class,
+        pool=fields.pool,
         priority=fields.priority,
         send_at=send_at,
         expires_at=starts + timedelta(seconds=fields.expires_in) if fields.expires_in else None,
         tags=fields.tags,
         metadata=fields.metadata or {},
+        verified_tls=fields.tls == read.VERIFIED,
+        mass_reason=fields.mass_reason,
         **composed,
     )
 

@@ -6,13 +6,15 @@ What a mail's header can hold is not asked here but by `content.draft`, of the w
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from posthouse.intake.request_problems import Problems, step
 from posthouse.model.limits import (
     DISPLAY_NAME_CHARS,
     HEADERS_PER_MESSAGE,
+    MASS_REASON_CHARS,
     MESSAGE_LIFETIME_S,
     METADATA_CHARS,
     METADATA_ENTRIES,
@@ -22,9 +24,10 @@ from posthouse.model.limits import (
     TAG_CHARS,
     TAGS_PER_MESSAGE,
 )
-from posthouse.model.words import MailClass
+from posthouse.model.words import MailClass, Pool
 from posthouse.wire.addresses import AddressProblem, Mailbox, parse_address
 
+VERIFIED: Final = "verified"
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _FIRST_YEAR: Final = 1970  # ids sort by time since then
@@ -67,12 +70,29 @@ def mail_class(value: object, at: str, problems: Problems) -> MailClass | None:
     """What the message is for."""
     if isinstance(value, str) and value in MailClass.__members__.values():
         return MailClass(value)
-    words = ", ".join(MailClass)
-    if not isinstance(value, str):
-        problems.wrong_type(at, f"one of {words}", value)
-        return None
-    problems.add(at, "unknown_class", f"This must be one of {words}.")
+    _no_word(value, at, problems, MailClass, "unknown_class")
     return None
+
+
+def pool(value: object, at: str, problems: Problems) -> Pool | None:
+    """The lane it takes; whether its class may take it is the door's to say."""
+    if isinstance(value, str) and value in Pool.__members__.values():
+        return Pool(value)
+    _no_word(value, at, problems, Pool, "unknown_pool")
+    return None
+
+
+def tls(value: object, at: str, problems: Problems) -> Literal["verified"] | None:
+    """What must be known of the receiver."""
+    if value == VERIFIED:
+        return VERIFIED
+    _no_word(value, at, problems, (VERIFIED,), "unknown_tls")
+    return None
+
+
+def reason(value: object, at: str, problems: Problems) -> str | None:
+    """One line in which a sender says why."""
+    return _line(value, at, problems, MASS_REASON_CHARS, shortest=1)
 
 
 def text(value: object, at: str, problems: Problems) -> str | None:
@@ -176,6 +196,14 @@ def _mailbox_object(value: dict[str, object], at: str, problems: Problems) -> Ma
         problems.add(f"{at}/address", found.code, found.detail)
         return None
     return Mailbox(found.address, shown or found.name)
+
+
+def _no_word(value: object, at: str, problems: Problems, known: Iterable[str], code: str) -> None:
+    words = ", ".join(known)
+    if isinstance(value, str):
+        problems.add(at, code, f"This must be one of {words}.")
+    else:
+        problems.wrong_type(at, f"one of {words}", value)
 
 
 def _integer(value: object, at: str, problems: Problems, lowest: int, highest: int) -> int | None:

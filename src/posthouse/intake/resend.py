@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,10 +12,11 @@ from uuid import UUID
 from posthouse.accounts.directory import Directory
 from posthouse.content.stamp import restamp, stamp
 from posthouse.intake import contents, request_fields
+from posthouse.intake.request_fields import VERIFIED
 from posthouse.intake.request_problems import Problems
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Recipient, Refused, Submission, Submitter
-from posthouse.model.words import Source
+from posthouse.model.words import Pool, Source
 from posthouse.outbox import messages
 from posthouse.outbox.messages import MessageRow, RecipientRow
 from posthouse.runtime.process import Process
@@ -39,7 +41,10 @@ async def compose(
     stored = await contents.content(process, directory, submitter.workspace_id, original.message_id)
     if stored is None:
         return None
-    return again(original, recipients, stored, submitter, process.ids.new(), process.clock.now())
+    # Operators may have moved some of it; what was a notification stays one.
+    notified = any(each.pool is Pool.NOTIFICATION for each in known)
+    repeated = again(original, recipients, stored, submitter, process.ids.new(), process.clock.now())
+    return replace(repeated, pool=Pool.NOTIFICATION) if notified else repeated
 
 
 def chosen(known: Iterable[RecipientRow], to: Sequence[str] | None) -> tuple[Recipient, ...] | Refused:
@@ -79,6 +84,7 @@ def again(
         tags=original.tags,
         # Ours comes on top of what a client may give: its own entries are neither dropped nor in the way.
         metadata=original.metadata | {RESENT_FROM: str(original.message_id)},
+        verified_tls=original.tls == VERIFIED,
         smtputf8=_needs_smtputf8(original.sender, recipients, stored),
         message_id=message_id,
     )

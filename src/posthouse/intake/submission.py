@@ -11,7 +11,7 @@ from uuid import UUID
 
 from posthouse.content.stamp import Stamp, stamp
 from posthouse.content.submitted import Prepared, Trace, prepare
-from posthouse.intake import submission_options
+from posthouse.intake import separation, submission_options
 from posthouse.intake.answers import No
 from posthouse.intake.request_attachments import blocked_extension
 from posthouse.intake.submission_options import Options
@@ -67,7 +67,7 @@ def read(mail: MessageReceived, arrival: Arrival) -> Submission | No:
     if problem := _forbidden_part(mail.data):
         return refusal((problem,))
     recipients = [address for address in map(recipient_address, mail.recipients) if isinstance(address, str)]
-    return _submission(prepared, options, recipients, arrival)
+    return _submission(prepared, options, recipients, arrival, null_sender=not mail.mail_from)
 
 
 def refusal(problems: tuple[FieldProblem, ...]) -> No:
@@ -78,13 +78,18 @@ def refusal(problems: tuple[FieldProblem, ...]) -> No:
 
 
 def refused(receipt: Refused) -> No:
-    """The reply for what the door did not take: 550 5.7.1 when the credential may not, else 554."""
-    if receipt.status == 403:
-        return No(550, "5.7.1", receipt.problems[0].detail)
+    """The reply for what the door did not take: 550 5.7.1 when it may not be, 451 when later perhaps, else 554."""
+    first = receipt.problems[0]
+    if receipt.status == 403 or first.code == separation.CROSSED:
+        return No(550, "5.7.1", first.detail)
+    if receipt.status == 429:
+        return No(451, "4.7.1", first.detail)
     return refusal(receipt.problems)
 
 
-def _submission(prepared: Prepared, options: Options, recipients: list[str], arrival: Arrival) -> Submission:
+def _submission(
+    prepared: Prepared, options: Options, recipients: list[str], arrival: Arrival, *, null_sender: bool
+) -> Submission:
     addressed = _kinds(recipients, prepared)
     lasts_s = options.expires_in_s
     return Submission(
@@ -99,6 +104,8 @@ def _submission(prepared: Prepared, options: Options, recipients: list[str], arr
         metadata=options.metadata,
         smtputf8=prepared.smtputf8 or not all(map(is_ascii, recipients)),
         notes=prepared.notes,
+        verified_tls=options.verified_tls,
+        null_sender=null_sender,
         message_id=arrival.message_id,
     )
 

@@ -24,6 +24,7 @@ class Options:
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     expires_in_s: int | None = None
+    verified_tls: bool = False
 
 
 def read(found: dict[str, str]) -> Options | tuple[FieldProblem, ...]:
@@ -33,6 +34,7 @@ def read(found: dict[str, str]) -> Options | tuple[FieldProblem, ...]:
         tags=_tags(found.get("x-mail-tag"), problems),
         metadata=_metadata(found.get("x-mail-metadata"), problems),
         expires_in_s=_expires(found.get("x-mail-expires"), problems),
+        verified_tls=_secure(found.get("x-mail-secure"), problems),
     )
     return problems.found() or options
 
@@ -79,6 +81,13 @@ def _expires(value: str | None, problems: Problems) -> int | None:
         problems.add("X-Mail-Expires", "invalid_duration", detail)
         return None
     return seconds
+
+
+def _secure(value: str | None, problems: Problems) -> bool:
+    """`verified`: rather not at all than to a receiver whose certificate proves nothing."""
+    if value is None:
+        return False
+    return request_fields.tls(value.strip().lower(), "X-Mail-Secure", problems) is not None
 
 
 def _seconds(text: str) -> int | None:

@@ -2,11 +2,13 @@
 
 The room owns `events` (one row per thing that happened to one recipient's mail), `attempts` (one row per finished attempt with
 what the receiver said and the SMTP transcript), `event_counts` (events by quarter of an hour, kept by `counting.advance`),
-`event_cursors` (how far each reader of the events has come) and `suppressions` (addresses that are not to be written to).
+`event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to),
+`mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
+many that somebody was told).
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
-again just before dialling. `report.reading` (pure) says what an RFC 3464 report means for the recipient it names.
+again just before dialling. `failures.page` gives those who tell senders what they have not passed yet. `report.reading` (pure) says what an RFC 3464 report means for the recipient it names.
 
 It knows nobody who reads it: reactions pull events after their own cursor. It never decides about retries, never touches the
 outbox, and never calls upwards.

@@ -26,10 +26,13 @@ class Event:
 
 async def append(connection: Connection, events: Sequence[Event]) -> None:
     """Writes the events of one commit."""
-    if not events:
-        return
-    await connection.execute(
-        SQL.append_events,
+    if events:
+        await connection.execute(SQL.append_events, *columns(events))
+
+
+def columns(events: Sequence[Event]) -> tuple[list[object], ...]:
+    """The columns of the table, as statements take them."""
+    return (
         [e.workspace_id for e in events],
         [e.event_id for e in events],
         [e.occurred_at for e in events],

@@ -41,22 +41,28 @@ WHERE c.workspace_id = $1 AND c.reader = $2 AND before.next < $3
 RETURNING before.next;
 
 -- name: count_events
--- Adds the events from $2 up to, not including, $3 to their quarters.
-INSERT INTO event_counts (workspace_id, quarter, kind, times)
-SELECT $1, date_bin('15 minutes', occurred_at, 'epoch'), kind, count(*) FROM events
-WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3
-GROUP BY 2, 3
-ON CONFLICT (workspace_id, quarter, kind) DO UPDATE SET times = event_counts.times + EXCLUDED.times;
+-- Adds the events from $2 up to, not including, $3 to their quarters. The class of each is looked up by key: a join might read
+-- every message there is.
+INSERT INTO event_counts (workspace_id, quarter, kind, mail_class, times)
+SELECT $1, date_bin('15 minutes', e.occurred_at, 'epoch'), e.kind,
+       coalesce((SELECT m.mail_class FROM messages m WHERE m.workspace_id = $1 AND m.message_id = e.message_id), ''), count(*)
+FROM events e
+WHERE e.workspace_id = $1 AND e.event_id >= $2 AND e.event_id < $3
+GROUP BY 2, 3, 4
+ON CONFLICT (workspace_id, quarter, kind, mail_class) DO UPDATE SET times = event_counts.times + EXCLUDED.times;
 
 -- name: counts_by_day
--- How often what happened on each day of the zone $3 since $2: what is counted, and the few events since the cursor.
+-- How often what happened to mail of the class $4 (null: of any) on each day of the zone $3 since $2: what is counted, and the few
+-- events since the cursor.
 SELECT day, kind, sum(times)::bigint AS times FROM (
     SELECT (quarter AT TIME ZONE $3)::date AS day, kind, times FROM event_counts
-    WHERE workspace_id = $1 AND quarter >= $2
+    WHERE workspace_id = $1 AND quarter >= $2 AND ($4::text IS NULL OR mail_class = $4)
     UNION ALL
-    SELECT (occurred_at AT TIME ZONE $3)::date, kind, 1 FROM events
-    WHERE workspace_id = $1 AND occurred_at >= $2
-      AND event_id >= coalesce((SELECT next FROM event_cursors WHERE workspace_id = $1 AND reader = 'counts'), uuid_floor($2))
+    SELECT (e.occurred_at AT TIME ZONE $3)::date, e.kind, 1 FROM events e
+    WHERE e.workspace_id = $1 AND e.occurred_at >= $2
+      AND e.event_id >= coalesce((SELECT next FROM event_cursors WHERE workspace_id = $1 AND reader = 'counts'), uuid_floor($2))
+      AND ($4::text IS NULL
+           OR $4 = (SELECT m.mail_class FROM messages m WHERE m.workspace_id = $1 AND m.message_id = e.message_id))
 ) happened
 GROUP BY day, kind;
 
@@ -76,3 +82,40 @@ ORDER BY address COLLATE "C", scope LIMIT $4;
 
 -- name: remove_suppressions
 DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 RETURNING scope, reason;
+
+-- name: cursor
+SELECT next FROM event_cursors WHERE workspace_id = $1 AND reader = $2;
+
+-- name: failures
+-- Mail that will not arrive, from $2 up to, not including, $3, in order.
+SELECT event_id, occurred_at, message_id, recipient_id, kind, data FROM events
+WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3 AND kind IN ('bounced', 'late_bounce', 'expired')
+ORDER BY event_id LIMIT $4;
+
+-- name: share_sightings
+-- Adds what one process saw to what the others told. More than proves a mass is never kept.
+INSERT INTO mass_sightings AS known (workspace_id, text, minute, recipients)
+SELECT $1, text, minute, string_to_array(recipients, ',')::bigint[]
+FROM unnest($2::bigint[], $3::timestamptz[], $4::text[]) AS seen (text, minute, recipients)
+ON CONFLICT (workspace_id, text, minute) DO UPDATE
+SET recipients = ARRAY(SELECT DISTINCT r FROM unnest(known.recipients || EXCLUDED.recipients) AS r LIMIT $5);
+
+-- name: recent_sightings
+SELECT text, minute, recipients FROM mass_sightings WHERE workspace_id = $1 AND text = ANY($2::bigint[]) AND minute > $3;
+
+-- name: drop_sightings
+DELETE FROM mass_sightings WHERE workspace_id = $1 AND minute < $2;
+
+-- name: note_mass_mailing
+-- A row comes back for a mass that is new, or was last found before $3: then somebody should be told.
+INSERT INTO mass_mailings AS known (workspace_id, text, found_at, action, message_id, sender, subject, reason)
+VALUES ($1, $2, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (workspace_id, text) DO UPDATE
+SET found_at = EXCLUDED.found_at, action = EXCLUDED.action, message_id = EXCLUDED.message_id, sender = EXCLUDED.sender,
+    subject = EXCLUDED.subject, reason = EXCLUDED.reason
+WHERE known.found_at < $3
+RETURNING text;
+
+-- name: mass_mailings
+SELECT found_at, action, message_id, sender, subject, reason FROM mass_mailings
+WHERE workspace_id = $1 AND found_at >= $2 ORDER BY found_at DESC LIMIT $3;

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from posthouse.ledger.sql import SQL
 from posthouse.model.outcome import Outcome, Stage
-from posthouse.model.words import EventKind
+from posthouse.model.words import EventKind, MailClass
 from posthouse.runtime.postgres import Connection
 
 
@@ -61,13 +61,21 @@ async def attempts(
 
 
 async def by_day(
-    connection: Connection, workspace_id: UUID, now: datetime, days: int, zone: ZoneInfo
+    connection: Connection,
+    workspace_id: UUID,
+    now: datetime,
+    days: int,
+    zone: ZoneInfo,
+    mail_class: MailClass | None = None,
 ) -> dict[date, dict[EventKind, int]]:
-    """How often what happened on each of the last `days` days of a time zone, today included; quiet days are there, empty."""
+    """How often what happened on each of the last `days` days of a time zone, today included; quiet days are there, empty.
+
+    To mail of one class, or of all.
+    """
     today = now.astimezone(zone).date()
     first = today - timedelta(days=days - 1)
     start = datetime(first.year, first.month, first.day, tzinfo=zone)
-    rows = await connection.fetch(SQL.counts_by_day, workspace_id, start, zone.key)
+    rows = await connection.fetch(SQL.counts_by_day, workspace_id, start, zone.key, mail_class)
     counted: dict[date, dict[EventKind, int]] = {first + timedelta(days=n): {} for n in range(days)}
     for row in rows:
         counted.setdefault(row["day"], {})[EventKind(row["kind"])] = row["times"]
