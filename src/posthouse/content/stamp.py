@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -24,7 +25,12 @@ class Stamp:
     @property
     def date_text(self) -> str:
         """The date as RFC 5322 3.3 writes it."""
-        return format_datetime(self.date)
+        return _date_text(self.date.replace(microsecond=0))
+
+
+@lru_cache(4)  # hundreds of messages share a second
+def _date_text(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def stamp(message_id: UUID, sender: Mailbox, mail_class: MailClass, workspace_number: int, now: datetime) -> Stamp:

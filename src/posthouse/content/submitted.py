@@ -18,7 +18,8 @@ from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_ad
 from posthouse.wire.headers import Field
 
 OPTION_PREFIX: Final = "x-mail-"
-KNOWN_OPTIONS: Final = ("x-mail-tag", "x-mail-metadata", "x-mail-expires")
+KNOWN_OPTIONS: Final = ("x-mail-tag", "x-mail-metadata", "x-mail-expires", "x-mail-secure")
+_OPTION_OCTETS: Final = OPTION_PREFIX.encode()
 _TAKEN_OUT: Final = frozenset({b"bcc", b"return-path"})
 _NEVER_EMPTY: Final = frozenset({b"date", b"message-id", b"feedback-id"})
 # Honoured by some mail programs at the reader's end, never by our queue: a relay must not let senders overtake each other.
@@ -70,8 +71,12 @@ def prepare(
     author = _author(found)
     if isinstance(author, FieldProblem):
         return (author,)
-    header = _stamped(found, stamp(author), trace)
-    return _prepared(found, author, header, _rest(content, block))
+    given = stamp(author)
+    kept = [field for field in found if not _is_for_us(field.name) and (field.value or field.name not in _NEVER_EMPTY)]
+    header = b"".join([_received(trace, given), *_missing(kept, given), *(field.raw for field in kept)])
+    own_id = headers.first(kept, "Message-ID")
+    message_id = given.message_id if own_id is None else headers.decode(own_id)[:SUBJECT_CHARS]
+    return _prepared(found, author, message_id, header + _rest(content, block))
 
 
 def with_crlf(raw: bytes) -> bytes:
@@ -110,19 +115,13 @@ def _author(found: Sequence[Field]) -> Mailbox | FieldProblem:
     return Mailbox(checked.address, authors[0].name)
 
 
-def _stamped(found: Sequence[Field], stamp: Stamp, trace: Trace | None) -> bytes:
-    """The header as it will be sent."""
-    kept = [field for field in found if not _is_for_us(field.name) and (field.value or field.name not in _NEVER_EMPTY)]
-    return b"".join([_received(trace, stamp), *_missing(kept, stamp), *(field.raw for field in kept)])
-
-
-def _prepared(found: Sequence[Field], author: Mailbox, header: bytes, rest: bytes) -> Prepared:
+def _prepared(found: Sequence[Field], author: Mailbox, message_id: str, content: bytes) -> Prepared:
     to, cc = headers.mailboxes(found, "To"), headers.mailboxes(found, "Cc")
     return Prepared(
-        content=header + rest,
+        content=content,
         sender=author,
         subject=headers.decode(headers.first(found, "Subject") or b"")[:SUBJECT_CHARS],
-        message_id=headers.decode(headers.first(header, "Message-ID") or b"")[:SUBJECT_CHARS],
+        message_id=message_id,
         options=_options(found),
         to=to,
         cc=cc,
@@ -133,7 +132,7 @@ def _prepared(found: Sequence[Field], author: Mailbox, header: bytes, rest: byte
 
 
 def _is_for_us(name: bytes) -> bool:
-    return name in _TAKEN_OUT or name.startswith(OPTION_PREFIX.encode())
+    return name in _TAKEN_OUT or name.startswith(_OPTION_OCTETS)
 
 
 def _rest(content: bytes, block: bytes) -> bytes:
@@ -145,38 +144,37 @@ def _received(trace: Trace | None, stamp: Stamp) -> bytes:
     if trace is None:
         return b""
     helo = _COMMENT_SAFE.sub("?", trace.helo)[:255] or "unknown"
-    peer = f"[IPv6:{trace.peer}]" if ":" in trace.peer else f"[{trace.peer}]"
-    lines = (
-        f"Received: from {helo} ({peer})",
-        f"by {trace.host} with {trace.protocol} id {trace.queue_id};",
-        stamp.date_text,
-    )
-    return ("\r\n ".join(lines) + "\r\n").encode("ascii", "replace")
+    peer = f"IPv6:{trace.peer}" if ":" in trace.peer else trace.peer
+    by = f"by {trace.host} with {trace.protocol} id {trace.queue_id}"
+    return f"Received: from {helo} ([{peer}])\r\n {by};\r\n {stamp.date_text}\r\n".encode("ascii", "replace")
 
 
 def _missing(kept: Sequence[Field], stamp: Stamp) -> list[bytes]:
     present = {field.name for field in kept}
-    own = (("Feedback-ID", stamp.feedback_id), ("Date", stamp.date_text), ("Message-ID", stamp.message_id))
-    return [f"{name}: {value}\r\n".encode() for name, value in own if name.lower().encode() not in present]
+    own = (
+        (b"feedback-id", "Feedback-ID", stamp.feedback_id),
+        (b"date", "Date", stamp.date_text),
+        (b"message-id", "Message-ID", stamp.message_id),
+    )
+    return [f"{name}: {value}\r\n".encode() for key, name, value in own if key not in present]
 
 
 def _options(found: Sequence[Field]) -> dict[str, str]:
     options: dict[str, str] = {}
     for field in found:
-        name = field.name.decode("ascii", "replace")
-        if name.startswith(OPTION_PREFIX):
-            value = headers.decode(field.value)
+        if field.name.startswith(_OPTION_OCTETS):
+            name, value = field.name.decode("ascii", "replace"), headers.decode(field.value)
             options[name] = f"{options[name]},{value}" if name in options else value
     return options
 
 
 def _notes(found: Sequence[Field]) -> tuple[Note, ...]:
     notes = []
-    for name in dict.fromkeys(field.name for field in found):
-        shown = name.decode("ascii", "replace").title()
+    for name in dict.fromkeys([field.name for field in found]):
+        shown = name.decode("ascii", "replace")
         if name in _PRIORITY_FIELDS:
-            text = f"{shown} has no effect on the order of sending."
+            text = f"{shown.title()} has no effect on the order of sending."
             notes.append(Note(EventKind.PRIORITY_HEADER_IGNORED, text))
-        elif name.startswith(OPTION_PREFIX.encode()) and name.decode("ascii", "replace") not in KNOWN_OPTIONS:
-            notes.append(Note(EventKind.HEADER_IGNORED, f"{shown} is not available yet and was removed."))
+        elif name.startswith(_OPTION_OCTETS) and shown not in KNOWN_OPTIONS:
+            notes.append(Note(EventKind.HEADER_IGNORED, f"{shown.title()} is not available yet and was removed."))
     return tuple(notes)

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
-from posthouse.intake import checks, route
+from posthouse.intake import checks, route, separation
 from posthouse.intake.classify import classify
 from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
+from posthouse.intake.mass_watch import MassWatch
 from posthouse.intake.rows import Decided
 from posthouse.intake.scan import Scanner
 from posthouse.model import limits
-from posthouse.model.mail import Receipt, Refused, Submission, Submitter
+from posthouse.model.mail import Note, Receipt, Refused, Submission, Submitter
+from posthouse.model.words import MailClass
 from posthouse.outbox import bodies
 from posthouse.runtime.group import Group
 from posthouse.runtime.process import Process
@@ -27,6 +30,7 @@ class Door:
         self._directory = directory
         self._commit = Commit(process)
         self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
+        self._watch = MassWatch(process)
         scanner = process.settings.intake.malware_scanner
         self._scanner = Scanner(scanner, process.log) if scanner else None
 
@@ -41,14 +45,17 @@ class Door:
         """Receipts in the order of the submissions, after COMMIT; or the answer given to this key before.
 
         Raises one of DATABASE_GONE, or scan.ScannerError, when nothing could be promised: the caller says 503 or 451. A
-        caller that is cancelled does not cancel the commit its request is part of.
+        caller that is cancelled does not cancel the commit its request is part of; a request still in line is withdrawn, or
+        every repetition said while the database stood still would be promised once it moves again.
         """
         decided = await self._decide_all(submitter, submissions)
+        decided = self._watch.look(await self._directory.workspace(submitter.workspace_id), decided)
         refused: list[Receipt] = [d for d in decided if isinstance(d, Refused)]
         if len(refused) == len(decided):
             return refused
         call = Call(submitter.workspace_id, tuple(decided), idempotency)
-        return await asyncio.wait_for(asyncio.shield(self._group.add(call)), limits.ACCEPT_S)
+        async with asyncio.timeout(limits.ACCEPT_S):
+            return await self._group.add(call)
 
     async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
         """The same decisions with nothing kept; the ids in the receipts name nothing."""
@@ -58,6 +65,8 @@ class Door:
     async def close(self) -> None:
         """Returns when every promise under way is committed or refused."""
         await self._group.close()
+        await self._commit.close()
+        await self._watch.close()
 
     async def _decide_all(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Decided | Refused]:
         decided = [await self._decide(submitter, submission) for submission in submissions]
@@ -74,6 +83,11 @@ class Door:
         mail_class, class_reason = classify(submission, submitter)
         if refused := checks.refusal(submission, submitter, mail_class, allowed):
             return refused
+        judged = await self._separate(submission, submitter, mail_class, domain)
+        if isinstance(judged, Refused):
+            return judged
+        if judged:
+            submission = replace(submission, notes=(*submission.notes, judged))
         message_id = submission.message_id or self._process.ids.new()
         encoding, stored = bodies.pack(submission.content, await self._seal(submitter.workspace_id, message_id))
         return Decided(
@@ -87,6 +101,18 @@ class Door:
             encoding=encoding,
             stored=stored,
         )
+
+    async def _separate(
+        self, submission: Submission, submitter: Submitter, mail_class: MailClass, domain: str
+    ) -> Note | Refused | None:
+        """What the separation of classes says about this mail."""
+        if refused := separation.pool_refusal(mail_class, submission.pool):
+            return refused
+        classes = await self._directory.domain_classes(submitter.workspace_id, domain)
+        if not classes:
+            return None
+        workspace = await self._directory.workspace(submitter.workspace_id)
+        return separation.domain_judgement(mail_class, domain, classes, workspace.class_policy)
 
     async def _seal(self, workspace_id: UUID, message_id: UUID) -> bodies.Seal | None:
         workspace = await self._directory.workspace(workspace_id)

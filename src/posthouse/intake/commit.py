@@ -4,18 +4,23 @@ For a group of calls it looks up suppressions, takes idempotency keys, and write
 events. Everything in it is durable together or not at all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.intake.announcing import Announcer
 from posthouse.intake.rows import Decided, Rows, build
 from posthouse.ledger import events, suppression
 from posthouse.model.mail import Receipt, Refused
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue, keys
+from posthouse.runtime import queries
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
+
+SQL = queries.load(__package__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +72,31 @@ class Commit:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._announcer = Announcer(process)
         self._lifetimes_s = {pool: process.settings.pool(pool).lifetime_s for pool in Pool}
         self._accepted = process.metrics.counter("accepted_total", "Messages accepted, by source", ("source",))
 
     async def run(self, calls: Sequence[Call]) -> Sequence[Answer]:
         """The answers of a group, after COMMIT."""
-        now = self._process.clock.now()
-        async with transaction(self._process.pool) as connection:
-            found = await _suppressions(connection, calls)
-            planned = [self._plan(call, found, now) for call in calls]
-            fresh = await self._take_keys(connection, planned, now)
-            await self._write(connection, [row for plan in planned if plan.call in fresh for row in plan.rows])
+        # Nearly always one statement writes everything, and is its own transaction; keys have to be taken in the same.
+        keyed = any(call.idempotency is not None for call in calls)
+        told = self._announcer.is_quiet()
+        async with transaction(self._process.pool) if keyed else self._process.pool.acquire() as connection:
+            planned, fresh, pools = await self._promise(connection, calls, self._process.clock.now(), told=told)
+        if not told:
+            self._announcer.owe(pools)
         return [plan.receipts if plan.call in fresh else await self._repeat(plan.call) for plan in planned]
+
+    async def _promise(
+        self, connection: Connection, calls: Sequence[Call], now: datetime, *, told: bool
+    ) -> tuple[list[_Planned], set[Call], set[Pool]]:
+        found = await _suppressions(connection, calls)
+        planned = [self._plan(call, found, now) for call in calls]
+        fresh = await self._take_keys(connection, planned, now)
+        rows = [row for plan in planned if plan.call in fresh for row in plan.rows]
+        pools = {recipient.pool for row in rows for recipient in row.recipients}
+        await self._write(connection, rows, pools if told else set())
+        return planned, fresh, pools
 
     async def rehearse(self, call: Call) -> list[Receipt]:
         """The receipts a call would get; nothing is written."""
@@ -115,15 +133,23 @@ class Commit:
             fresh |= {wanted[name][0] for name in taken}
         return fresh
 
-    async def _write(self, connection: Connection, rows: Sequence[Rows]) -> None:
+    async def close(self) -> None:
+        """Returns when everybody has been told of what was committed."""
+        await self._announcer.close()
+
+    async def _write(self, connection: Connection, rows: Sequence[Rows], told: set[Pool]) -> None:
         if not rows:
             return
         recipients = [recipient for row in rows for recipient in row.recipients]
-        await enqueue.insert(connection, [row.message for row in rows], recipients)
-        await events.append(connection, [event for row in rows for event in row.events])
-        await enqueue.announce(connection, {recipient.pool for recipient in recipients})
-        for row in rows:
-            self._accepted.labels(row.message.source).inc()
+        await connection.execute(
+            SQL.promise,
+            enqueue.pool_text(told),
+            *enqueue.columns([row.message for row in rows]),
+            *enqueue.columns(recipients),
+            *events.columns([event for row in rows for event in row.events]),
+        )
+        for source, times in Counter(row.message.source for row in rows).items():
+            self._accepted.labels(source).inc(times)
 
     async def _repeat(self, call: Call) -> Answer:
         """The answer for a call whose key was taken: by the same request, or by another."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from posthouse.ledger.events import Event
 from posthouse.model.mail import Accepted, AcceptedRecipient, Recipient, RouteChoice, Submission, Submitter
 from posthouse.model.words import EventKind, State
-from posthouse.outbox.enqueue import NewMessage, NewRecipient
+from posthouse.outbox.enqueue import NewMessage, NewRecipient, metadata_text, tag_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Decided:
     recipient_ids: tuple[UUID, ...]
     encoding: int
     stored: bytes
+    held: str = ""  # why it is held from the beginning, until somebody releases it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,17 @@ def _message(decided: Decided, expires_at: datetime, now: datetime) -> NewMessag
         subject=submission.subject,
         message_id_header=submission.message_id_header,
         priority=choice.priority,
-        tags=submission.tags,
-        metadata=submission.metadata,
+        tags=tag_text(submission.tags),
+        metadata=metadata_text(submission.metadata),
         send_at=submission.send_at,
         expires_at=expires_at,
         octets=len(submission.content),
         smtputf8=submission.smtputf8,
         credential_id=decided.submitter.credential_id,
         recipient_count=len(submission.recipients),
+        tls="verified" if submission.verified_tls else "",
         encoding=decided.encoding,
         stored=decided.stored,
-        tls="verified" if submission.verified_tls else "",
     )
 
 
@@ -87,7 +88,7 @@ def _recipient(
     decided: Decided, recipient_id: UUID, recipient: Recipient, reason: str | None, expires_at: datetime, now: datetime
 ) -> NewRecipient:
     not_before = decided.submission.send_at or now
-    state = State.WAITING if not_before > now else State.READY
+    state = State.HELD if decided.held else State.WAITING if not_before > now else State.READY
     return NewRecipient(
         workspace_id=decided.submitter.workspace_id,
         recipient_id=recipient_id,
@@ -101,7 +102,7 @@ def _recipient(
         not_before=not_before,
         expires_at=expires_at,
         settled_at=now if reason else None,
-        reason=reason or "",
+        reason=reason or decided.held,
     )
 
 
@@ -112,12 +113,17 @@ def _events(
         return Event(recipient.workspace_id, new_id(), now, recipient.message_id, recipient.recipient_id, kind, data)
 
     accepted: dict[str, object] = {"route": decided.choice.route, "by": decided.submitter.name}
+    if decided.submission.null_sender:
+        accepted["return_path"] = "<>"
     events = [event(recipient, EventKind.ACCEPTED, accepted) for recipient in recipients]
     events += [
         event(recipient, EventKind.SUPPRESSED, {"reason": recipient.reason})
         for recipient in recipients
         if recipient.state is State.SUPPRESSED
     ]
+    if decided.held:
+        held: dict[str, object] = {"reason": decided.held}
+        events += [event(recipient, EventKind.HELD, held) for recipient in recipients if recipient.state is State.HELD]
     # A note is about the whole message; it is told once, with its first recipient.
     events += [event(recipients[0], note.kind, {"note": note.text}) for note in decided.submission.notes]
     return events

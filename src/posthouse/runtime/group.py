@@ -4,6 +4,7 @@ No timer: an idle door commits a single request at once, a busy one finds a queu
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -28,12 +29,18 @@ class Group(Generic[Item, Result]):
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
-        """The item's result once its commit has returned; raises what the commit raised."""
+        """The item's result once its commit has returned; raises what the commit raised. Cancelled in line, it is withdrawn."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.append((item, future))
+        entry = item, future
+        self._queue.append(entry)
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="group commit")
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            with contextlib.suppress(ValueError):  # its commit is under way
+                self._queue.remove(entry)
+            raise
 
     async def close(self) -> None:
         """Returns when nothing is left to commit."""

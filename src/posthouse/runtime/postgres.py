@@ -7,6 +7,7 @@ for, and a Listener subscribes again.
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -25,17 +26,24 @@ PostgresError: Final[type[Exception]] = asyncpg.exceptions.PostgresError
 UniqueViolation: Final[type[Exception]] = asyncpg.exceptions.UniqueViolationError
 
 DATABASE_GONE: Final[tuple[type[Exception], ...]] = (
-    ConnectionError,
-    FileNotFoundError,  # the socket file is gone while the server is down
-    TimeoutError,
+    OSError,  # refused, reset, timed out, no route, no such name, no socket file: whatever the network can say
     asyncpg.exceptions.PostgresConnectionError,  # lost in the middle of a statement, among others
     asyncpg.exceptions.CannotConnectNowError,  # starting up, shutting down, in recovery
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
-    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.InsufficientResourcesError,  # its disk is full, its memory, or its connections are all taken
+    asyncpg.exceptions.PostgresIOError,  # its disk does not write
+    asyncpg.exceptions.ReadOnlySQLTransactionError,  # it has become the standby of another, or is not promoted yet
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,  # we stood still in the middle of a transaction
 )
 """Every exception that means: the server is away or full, the statement may or may not have happened, try again later."""
 
+_PATIENCE_MS: Final = int(limits.DATABASE_SILENCE_S * 1000)
+_FORGET_THE_CUT_OFF: Final = f"""
+    SET idle_in_transaction_session_timeout = {_PATIENCE_MS};
+    SET tcp_user_timeout = {_PATIENCE_MS};
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+"""  # or the locks of a host without a network would stand for hours, and what it was claiming with them
 _JSONB_VERSION: Final = b"\x01"  # the first octet of jsonb on the wire
 _json_encode: Final = msgspec.json.Encoder().encode
 _json_decode: Final = msgspec.json.Decoder().decode
@@ -185,6 +193,8 @@ async def _connect(dsn: str, name: str) -> Connection:
 
 
 async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg's own
+    _give_up_on_silence(connection)
+    await connection.execute(_FORGET_THE_CUT_OFF)
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -192,6 +202,21 @@ async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg's own
         encoder=lambda value: _JSONB_VERSION + _json_encode(value),
         decoder=lambda octets: _json_decode(octets[1:]),
     )
+
+
+def _give_up_on_silence(connection: Any) -> None:  # noqa: ANN401 - asyncpg's own
+    """Over TCP: a server that nothing comes from is lost within seconds, not after the quarter of an hour the kernel would wait."""
+    link = connection._transport.get_extra_info("socket")
+    if link.family == socket.AF_UNIX:
+        return
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 5),
+        (socket.TCP_KEEPINTVL, 2),
+        (socket.TCP_KEEPCNT, 3),
+        (socket.TCP_USER_TIMEOUT, _PATIENCE_MS),
+    ):
+        link.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _keep_session(_: object) -> None:

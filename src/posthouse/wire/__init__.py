@@ -8,7 +8,8 @@ Conversations are machines that take bytes and return events, and take decisions
 - `smtp_server` is the side that accepts, with its grammar (`smtp_server_commands`), data (`smtp_data`, `smtp_server_data`), replies
   and AUTH (`sasl`).
 - `smtp_client` is the side that delivers, one mail at a time (`smtp_transaction`), with what was said kept for people
-  (`smtp_transcript`). `mx` orders the hosts it should call.
+  (`smtp_transcript`). `mx` orders the hosts it should call; `mta_sts` and `dane` read what those publish about their encryption,
+  `tlsrpt` has the words for how it went.
 
 A message on its way out passes, in this order:
 

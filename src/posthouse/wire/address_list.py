@@ -16,6 +16,9 @@ _TOKEN: Final = re.compile(
     r'(?P<quoted>"(?:[^"\\]|\\.)*(?:"|\\?$))|(?P<comment>\()|(?P<special>[<>,;:])|(?P<space>\s+)|(?P<text>[^\s"(<>,;:]+)',
     re.DOTALL,
 )
+# Nearly every field: one mailbox, bare or behind a name of plain words. Whatever else there may be takes the scanner.
+_ONE_MAILBOX: Final = re.compile(r"""(?:([\w.'-]++(?:[ ][\w.'-]++)*+)[ ])?<([^\s"(<>,;:@]+)@([^\s"(<>,;:@]+)>""")
+_BARE_MAILBOX: Final = re.compile(r"""([^\s"(<>,;:@]+)@([^\s"(<>,;:@]+)""")
 _COMMENT_PART: Final = re.compile(r"\\.|[()]", re.DOTALL)
 _AROUND_DOT_AND_AT: Final = re.compile(r"\s*([@.])\s*")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -47,9 +50,7 @@ class _Scan:
 
     def _add(self, address: str, name: str) -> None:
         local, at, domain = address.rpartition("@")
-        if at:
-            address = f"{local}@{to_a_label(domain) or domain.lower()}"
-        self.found.append(Mailbox(address, decode(name)))
+        self.found.append(_mailbox(local, domain, decode(name)) if at else Mailbox(address, decode(name)))
 
 
 def parse_list(value: str) -> tuple[Mailbox, ...]:
@@ -57,6 +58,10 @@ def parse_list(value: str) -> tuple[Mailbox, ...]:
 
     What is no usable address comes back as it stood (`Mailbox("nobody")`), so that nothing slips by unseen.
     """
+    if bare := _BARE_MAILBOX.fullmatch(value):
+        return (_mailbox(bare[1], bare[2], ""),)
+    if one := _ONE_MAILBOX.fullmatch(value):
+        return (_mailbox(one[2], one[3], one[1] or ""),)
     value = value[:HEADER_BLOCK_OCTETS]
     scan = _Scan()
     position = 0
@@ -76,6 +81,10 @@ def parse_list(value: str) -> tuple[Mailbox, ...]:
             scan.inside.append(token[0])
     scan.finish()
     return tuple(scan.found)
+
+
+def _mailbox(local: str, domain: str, name: str) -> Mailbox:
+    return Mailbox(f"{local}@{to_a_label(domain) or domain.lower()}", name)
 
 
 def _take_special(scan: _Scan, mark: str) -> None:

@@ -6,6 +6,7 @@ because only its own host may interpret it (RFC 5321 2.4). Lists as found in mes
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -18,6 +19,8 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"(?![xX][nN]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Nearly every address: plain ASCII, a last label that starts with a letter. Anything else takes the slow road.
 _PLAIN: Final = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)*(?=[A-Za-z]){_LABEL})")
+_PLAIN_DOMAIN: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_DOMAINS_REMEMBERED: Final = 4_096
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -67,15 +70,19 @@ def is_ascii(address: str) -> bool:
 
 def to_a_label(domain: str) -> str | None:
     """The domain as lower-case A-labels (RFC 5890), or None when it is no domain name."""
+    return _a_label(domain) if len(domain) < ADDRESS_OCTETS else None
+
+
+# Mail goes to few domains again and again; what is remembered is bounded in number and, by the caller, in length.
+@lru_cache(_DOMAINS_REMEMBERED)
+def _a_label(domain: str) -> str | None:
+    # Underscores are no host name but do occur in names that are only looked up, so idna decides about all that is not plain.
+    if _PLAIN_DOMAIN.fullmatch(domain):
+        return domain.lower()
     try:
-        return domain.lower() if _is_plain_domain(domain) else idna.encode(domain, uts46=True).decode("ascii").lower()
+        return idna.encode(domain, uts46=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
         return None
-
-
-def _is_plain_domain(domain: str) -> bool:
-    # Underscores are no host name but do occur in names that are only looked up, so idna decides about everything else.
-    return len(domain) < ADDRESS_OCTETS and re.fullmatch(rf"(?:{_LABEL}\.)*{_LABEL}", domain) is not None
 
 
 def _parse_bare(text: str) -> Mailbox | AddressProblem:

@@ -1,4 +1,4 @@
-"""Delivery status notifications: read from anybody (RFC 3464, 6533), written for the lab.
+"""Delivery status notifications: read from anybody (RFC 3464, 6533), written for senders of ours and by the lab.
 
 Reading forgives what is seen in the wild: a status part in base64, angle brackets around addresses, missing and repeated
 fields, groups in the wrong order. Whatever cannot be read is left out; nothing raises.
@@ -12,6 +12,7 @@ from typing import Final
 from posthouse.model.limits import REPORTED_RECIPIENTS
 from posthouse.wire import headers, reports
 
+SUBJECT: Final = "Delivery status notification"
 _STATUS_TYPES: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _STATUS: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _ACTIONS: Final = re.compile(r"failed|delayed|delivered|relayed|expanded", re.IGNORECASE)
@@ -75,16 +76,14 @@ def is_auto_reply(header_block: bytes) -> bool:
     return precedence in _AUTO_PRECEDENCE
 
 
-def write(report: Report, sender: str, to: str, now: datetime, entropy: bytes) -> bytes:
-    """The notification as a message with CRLF line ends, from `sender` to the return path `to`. `entropy` is 16 octets."""
+def write(report: Report, sender: str, to: str, now: datetime, entropy: bytes, text: str = "") -> bytes:
+    """The notification as a message with CRLF line ends, from `sender` to the return path `to`. `entropy` is 16 octets.
+
+    `text` is for people; without it they are only told that there is news.
+    """
     about = ", ".join(recipient.final_recipient for recipient in report.recipients)
-    letter = reports.Letter(
-        sender=sender,
-        to=to,
-        subject="Delivery status notification",
-        text=f"This is the mail system at {report.reporting_mta}.\nThere is news about your message to {about}.\n",
-        now=now,
-    )
+    news = f"This is the mail system at {report.reporting_mta}.\nThere is news about your message to {about}.\n"
+    letter = reports.Letter(sender=sender, to=to, subject=SUBJECT, text=text or news, now=now)
     groups = [_message_fields(report), *map(_recipient_fields, report.recipients)]
     return reports.write(letter, "delivery-status", b"\r\n".join(groups), report.original_header, entropy)
 

@@ -12,10 +12,11 @@ from posthouse.wire.address_list import parse_list
 from posthouse.wire.addresses import Mailbox
 from posthouse.wire.encoded_words import decode as decode_words
 
-_FIELD_START: Final = re.compile(rb"(?<=\r\n)(?![ \t])")
+_FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 # RFC 5322 2.2: printable ASCII but no colon; white space before the colon is obsolete yet legal (4.5).
-_WELL_FORMED: Final = re.compile(rb"[!-9;-~]+[ \t]*:[^\x00\r\n]*(?:\r\n[ \t][^\x00\r\n]*)*\r\n")
+# Possessive throughout: a field ends in one place only, so nothing is ever tried twice.
+_WELL_FORMED: Final = re.compile(rb"(?:[!-9;-~]++[ \t]*+:[^\x00\r\n]*+(?:\r\n[ \t][^\x00\r\n]*+)*+\r\n)*+")
 _CONTROL_TO_SPACE: Final = bytes(0x20 if octet < 0x20 or octet == 0x7F else octet for octet in range(256))
 
 
@@ -28,7 +29,8 @@ class Field(NamedTuple):
     @property
     def value(self) -> bytes:
         """What follows the colon, unfolded and stripped."""
-        return _FOLD.sub(b"", self.raw.partition(b":")[2]).strip(b" \t\r\n")
+        text = self.raw.partition(b":")[2].strip(b" \t\r\n")
+        return _FOLD.sub(b"", text) if b"\n" in text else text
 
 
 Header = bytes | Sequence[Field]  # a block, or its fields once it has been cut
@@ -46,7 +48,12 @@ def split(content: bytes) -> tuple[bytes, bytes]:
 
 def fields(block: bytes) -> list[Field]:
     """Every field of a header block from top to bottom; joining their `raw` gives the block back."""
-    return [Field(raw.partition(b":")[0].rstrip(b" \t\r\n").lower(), raw) for raw in _FIELD_START.split(block) if raw]
+    pieces = _FIELD_END.split(block)
+    last = pieces.pop()
+    raws = [piece + b"\r\n" for piece in pieces]
+    if last:
+        raws.append(last)
+    return [Field(raw.partition(b":")[0].rstrip(b" \t\r\n").lower(), raw) for raw in raws]
 
 
 def values(header: Header, name: str) -> list[bytes]:
@@ -64,7 +71,7 @@ def first(header: Header, name: str) -> bytes | None:
 def count(header: Header, name: str) -> int:
     """How many fields have that name: `count(header, "Received")` are the hops so far."""
     wanted = name.lower().encode()
-    return sum(field.name == wanted for field in _cut(header))
+    return [field.name for field in _cut(header)].count(wanted)
 
 
 def remove(content: bytes, names: Collection[str]) -> bytes:
@@ -91,13 +98,7 @@ def decode(value: bytes) -> str:
 
 def is_well_formed(block: bytes) -> bool:
     """Whether every line belongs to a field, without NUL and without a bare CR or LF."""
-    position = 0
-    while position < len(block):
-        field = _WELL_FORMED.match(block, position)
-        if field is None:
-            return False
-        position = field.end()
-    return True
+    return _WELL_FORMED.fullmatch(block) is not None
 
 
 def mailboxes(header: Header, name: str) -> tuple[Mailbox, ...]:

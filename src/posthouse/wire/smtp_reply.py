@@ -56,8 +56,10 @@ class ReplyReader:
                 self._check_incomplete()
                 return None
             code, separator, text = match.groups(b"")
-            self._add(int(code), text.removesuffix(b"\r"), match.end() - self._at)
-            self._at = match.end()
+            octets, self._at = match.end() - self._at, match.end()
+            if separator != b"-" and not self._lines and octets <= REPLY_LINE_OCTETS:  # as nearly all of them are
+                return RawReply(int(code), (text.removesuffix(b"\r"),))
+            self._add(int(code), text.removesuffix(b"\r"), octets)
             if separator != b"-":
                 return self._complete()
 

@@ -15,7 +15,12 @@ class Transcript:
 
     def sent(self, commands: str) -> None:
         """One or more command lines, each with its CRLF."""
-        for line in commands.split("\r\n")[:-1]:
+        lines = commands.split("\r\n")
+        lines.pop()
+        if len(commands) <= TRANSCRIPT_LINE_CHARS and len(self._head) + len(lines) <= TRANSCRIPT_HEAD_LINES:
+            self._head += [("C", line) for line in lines]
+            return
+        for line in lines:
             self._add("C", line)
 
     def data(self, octets: int) -> None:
@@ -24,8 +29,9 @@ class Transcript:
 
     def received(self, reply: RawReply) -> None:
         """One reply with all its lines."""
-        for text in reply.lines[:-1]:
-            self._add("S", f"{reply.code}-{readable(text)}")
+        if len(reply.lines) > 1:
+            for text in reply.lines[:-1]:
+                self._add("S", f"{reply.code}-{readable(text)}")
         self._add("S", f"{reply.code} {readable(reply.lines[-1])}".rstrip())
 
     def remark(self, text: str) -> None:
