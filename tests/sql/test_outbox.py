@@ -44,7 +44,7 @@ async def claim(corridor: Corridor, domain: str = "there.test", most: int = 100)
 
 def delivered(mail: Claimed, corridor: Corridor) -> Settlement:
     now = corridor.process.clock.now()
-    return Settlement(mail.recipient_id, State.DELIVERED, now, "", 250, None, "mx", now)
+    return Settlement(mail.recipient_id, State.DELIVERED, now, "", 250, None, "mx", now, mail.attempt)
 
 
 async def settle(corridor: Corridor, mails: list[Claimed]) -> int:

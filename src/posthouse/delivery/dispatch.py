@@ -1,4 +1,4 @@
-"""Finds ready mail this process owns, claims as much as its site may hold, and has the sites carry it.
+"""Finds ready mail whose sites this process owns, claims as much as they may hold, and has their paths carry it.
 
 One dispatcher per pool. A round reads which destinations have ready mail and with what priority, best first, and fills their sites;
 rounds follow a notification of new mail, a freed session, or a short tick, and are spaced so that looking never costs more than a
@@ -8,50 +8,51 @@ fraction of the time.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from random import Random
 from typing import Final
 from uuid import UUID
 
-from posthouse.delivery import ownership, settle
-from posthouse.delivery.courier import Courier, Envelope, NoRoute, SitePolicy
+from posthouse.delivery import settle
+from posthouse.delivery.board import Board
+from posthouse.delivery.courier import Courier, Envelope, NoRoute
+from posthouse.delivery.destinations import Destination, Destinations, Way
 from posthouse.delivery.hands import Hands
+from posthouse.delivery.holding import Held
 from posthouse.delivery.lease import Lease
+from posthouse.delivery.line import Line
+from posthouse.delivery.ownership import Owned
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.retry import RetrySchedule
 from posthouse.delivery.routes import Routes
 from posthouse.delivery.settle import Ended, Settler, Tried
-from posthouse.delivery.site import Held, Site, SiteLimits
+from posthouse.delivery.shaping_file import ShapingFile
+from posthouse.delivery.site import Site
 from posthouse.ledger import suppression
 from posthouse.model import limits
 from posthouse.model.words import Pool, State
-from posthouse.outbox import claims
+from posthouse.outbox import claims, suspensions
 from posthouse.outbox.claims import Claimed
-from posthouse.runtime.postgres import DATABASE_GONE, transaction
+from posthouse.outbox.suspensions import Active
+from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
 from posthouse.runtime.process import Process
 
-TICK_S: Final = 0.25
+TICK_S: Final = 1.0  # the longest time between two looks, should every notification be lost
 ROUND_S: Final = 0.1
 SPACING_S: Final = 0.005  # between rounds while notifications pour in
-DOMAINS_PER_ROUND: Final = 1_000
+VAIN_SPACING_S: Final = (
+    0.05  # ... and when the last ones claimed nothing: sites are full, or the mail is for other processes
+)
+_VAIN_ROUNDS: Final = 3  # in a row; a new destination takes two, one to ask the DNS and one to claim
 DRAIN_S: Final = 25.0
 _GONE_S: Final = 0.5
 _NO_ROUTE_BATCH: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One workspace's mail for one domain, and the best priority ready there."""
-
-    workspace_id: UUID
-    domain: str
-    priority: int
-
-
 class Dispatcher:
-    """The dispatcher of one pool in one process; also the desk its sites work at."""
+    """The dispatcher of one pool in one process; also the desk its paths work at."""
 
     def __init__(
         self,
@@ -59,144 +60,198 @@ class Dispatcher:
         pool: Pool,
         courier: Courier,
         preparer: Preparer,
-        settler: Settler,
-        hands: Hands,
         lease: Lease,
-        policy: SitePolicy,
+        shaping: ShapingFile,
         random: Random,
     ) -> None:
-        delivery = process.settings.pool(pool)
+        own = process.settings.pool(pool)
         self.courier = courier
+        self.line = Line()
+        self.hands = Hands()
+        self.owned = Owned(process, pool, lease)
+        self._suspended = suspensions.NONE
+        self.shares: Mapping[UUID, int] = {}
         self._process = process
         self._pool = pool
         self._preparer = preparer
-        self._settler = settler
-        self._hands = hands
+        self._settler = Settler(process, self.hands)
         self._lease = lease
-        self._policy = policy
         self._random = random
-        self._limits = SiteLimits(delivery.connections_per_site, delivery.mails_per_connection)
-        self._schedule = RetrySchedule(delivery.retry_first_s, delivery.retry_factor, delivery.retry_cap_s)
-        self._sessions_left = delivery.concurrency
-        self._sites: dict[str, Site] = {}
+        self._shaping = shaping
+        self._schedule = RetrySchedule(own.retry_first_s, own.retry_factor, own.retry_cap_s)
+        self._sessions_left = own.concurrency
         self._wake = asyncio.Event()
-        self._routes = Routes(courier, process.clock, self.wake)
-        self._after: dict[UUID, str] = defaultdict(str)  # where the walk through a workspace's destinations goes on
-        self.peers: Collection[UUID] = (lease.worker_id,)
+        self._destinations = Destinations(process, pool, Routes(courier, process.clock, self.wake), shaping)
+        self.board = Board(process, pool, self, shaping)
 
     def wake(self, pools: str = "") -> None:
         """There may be something to do, for these pools (comma separated) or for any."""
         if not pools or self._pool in pools.split(","):
             self._wake.set()
 
+    async def suspend(self, active: Active) -> None:
+        """What people have stopped; mail in hand that no session has begun with goes back, unless it may drain."""
+        self._suspended = active
+        if active:
+            now = self.now()
+            for site in self.board.sites:
+                await self.give_back(site.take_out(lambda held: self._is_stopped(held.mail, now)))
+
+    def _is_stopped(self, mail: Claimed, now: datetime) -> bool:
+        found = self._suspended.of(mail.workspace_id, self._pool, mail.domain, now)
+        return found is not None and not found.drain
+
     async def run(self) -> None:
         """Works until the process stops, then drains."""
+        vain = 0
         while not self._process.stopping.is_set():
             self._wake.clear()
             try:
-                again = await self._round()
+                again, claimed = await self._round()
+                vain = 0 if claimed else vain + 1
             except DATABASE_GONE as error:
                 self._process.log.warning("dispatch.waits", pool=self._pool, error=str(error))
                 await asyncio.sleep(_GONE_S)
                 continue
-            await asyncio.sleep(SPACING_S)
+            await asyncio.sleep(SPACING_S if vain < _VAIN_ROUNDS else VAIN_SPACING_S)
             if not again:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), TICK_S)
         await self._drain()
 
-    async def _round(self) -> bool:
-        """Fills every site once; True when there was more than a round can look at."""
+    async def _round(self) -> tuple[bool, int]:
+        """Fills every site once: whether there is more than a round can look at, and how many mails it claimed."""
         if not self._lease.valid():
-            return False
-        destinations, more = await self._destinations()
+            return False, 0
+        if self._shaping.maybe_reload(self.monotonic()):
+            self.board.renew()
+        destinations, more = await self._destinations.ready()
+        ways = self._ways(destinations)
+        groups = {way.group(domain) for domain, way in ways.items()}
+        sites = await self._sort(destinations, ways, groups)
+        claimed = 0
         until = self.monotonic() + ROUND_S
-        for destination in sorted(destinations, key=lambda d: -d.priority):
-            await self._fill(destination)
+        for site, wanted in sites:
+            claimed += await self._fill(site, wanted)
             if self.monotonic() > until:
                 more = True  # look again first: something more urgent may have come
                 break
-        for name, site in list(self._sites.items()):
-            site.scale()
-            if site.quiet and site.suspended_until < self.monotonic():
-                del self._sites[name]
-        return more
+        await self._tidy(groups)
+        return more, claimed
 
-    async def _destinations(self) -> tuple[list[Destination], bool]:
-        found: list[Destination] = []
-        more = False
-        async with self._process.pool.acquire() as connection:
-            for workspace_id in await claims.workspaces_with_mail(connection, self._pool):
-                after = self._after.pop(workspace_id, "")
-                domains = await claims.ready_domains(connection, workspace_id, self._pool, after, DOMAINS_PER_ROUND)
-                if len(domains) == DOMAINS_PER_ROUND:
-                    self._after[workspace_id] = domains[-1][0]
-                more |= bool(after) or len(domains) == DOMAINS_PER_ROUND
-                found += [Destination(workspace_id, domain, priority) for domain, priority in domains]
-        return [d for d in found if self._owns(d.domain)], more
+    async def _sort(
+        self, destinations: Sequence[Destination], ways: Mapping[str, Way], groups: Collection[str]
+    ) -> list[tuple[Site, list[Destination]]]:
+        """The sites of these destinations that are ours, in the order of their best priorities; ends mail that leads nowhere."""
+        await self.owned.take(group for group in groups if self.owned.should(group))
+        found: dict[int, tuple[Site, list[Destination]]] = {}
+        for each in destinations:
+            way = ways.get(each.domain)
+            if way is None or not self._is_ours(way.group(each.domain)):
+                continue
+            if isinstance(way.plan, NoRoute):
+                await self._no_route(each, way.plan)
+            elif way.limits is not None:
+                site = self.board.site(way.plan, way.limits, each.domain)
+                found.setdefault(id(site), (site, []))[1].append(each)
+        return list(found.values())
 
-    def _owns(self, domain: str) -> bool:
-        return ownership.owner(domain, {*self.peers, self._lease.worker_id}) == self._lease.worker_id
+    def _ways(self, destinations: Sequence[Destination]) -> dict[str, Way]:
+        """The ways to those domains that may be sent to, as far as they are known; the dispatcher is woken when more are."""
+        now = self.now()
+        free = {
+            each.domain
+            for each in destinations
+            if self._suspended.of(each.workspace_id, self._pool, each.domain, now) is None
+        }
+        found = {domain: self._destinations.way(domain) for domain in free}
+        return {domain: way for domain, way in found.items() if way is not None}
 
-    async def _fill(self, destination: Destination) -> None:
-        route = self._routes.known(destination.domain)
-        if route is None:
-            return  # being looked up; the dispatcher is woken when it is known
-        if isinstance(route, NoRoute):
-            await self._no_route(destination, route)
-            return
-        site = self._sites.get(route.site)
-        if site is None:
-            site = self._sites[route.site] = Site(self, route, self._policy, self._limits)
-        room = min(site.room(destination.priority), limits.HELD_MAILS - len(self._hands))
-        if room > 0:
-            site.add(await self._claim(destination, room))
+    def _is_ours(self, group: str) -> bool:
+        return self.owned.has(group) and self.owned.should(group)
+
+    async def _fill(self, site: Site, wanted: Sequence[Destination]) -> int:
+        """Claims for one site, priority by priority, shared out fairly among the workspaces that want the same."""
+        claimed = 0
+        for priority, found in groupby(wanted, key=lambda destination: destination.priority):
+            same = list(found)
+            room = min(site.room(priority), limits.HELD_MAILS - len(self.hands))
+            if room <= 0:
+                continue
+            shares = {each.workspace_id: self.shares.get(each.workspace_id, 1) for each in same}
+            allotted = dict(site.allot(shares, priority, room))
+            for each in same:
+                if (most := allotted[each.workspace_id]) > 0 and self._may_go(each):
+                    held = await self._claim(each, most)
+                    allotted[each.workspace_id] -= len(held)
+                    claimed += len(held)
+                    site.add(held)
+        return claimed
+
+    def _may_go(self, destination: Destination) -> bool:
+        return self._suspended.of(destination.workspace_id, self._pool, destination.domain, self.now()) is None
 
     async def _claim(self, destination: Destination, most: int) -> list[Held]:
         """Claims mail and sets aside what has been suppressed since it was accepted."""
         worker_id, workspace_id = self._lease.worker_id, destination.workspace_id
+        share, asked_at = self.shares.get(workspace_id, 1), self.monotonic()
         async with transaction(self._process.pool) as connection:
             mails = await claims.claim(
                 connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now()
             )
-            found = await suppression.entries_of(connection, workspace_id, {mail.address for mail in mails})
-        self._hands.take(mails)
-        held = []
-        for mail in mails:
-            entries = found.get(suppression.folded(mail.address), ())
-            if reason := suppression.blocking(entries, mail.message.mail_class):
-                await self._end(Held(mail, worker_id), State.SUPPRESSED, reason)
-            else:
-                held.append(Held(mail, worker_id))
-        return held
+            held = [Held(mail, worker_id, share, asked_at) for mail in mails]
+            reasons = await self._reasons(connection, held)
+        self.hands.take(mails)
+        await self._end_suppressed(reasons)
+        return [one for one in held if one not in reasons] if reasons else held
+
+    async def _reasons(self, connection: Connection, held: Sequence[Held]) -> dict[Held, str]:
+        """Why which of these mails of one workspace may not be sent."""
+        if not held:
+            return {}
+        addresses = {one.mail.address for one in held}
+        found = await suppression.entries_of(connection, held[0].mail.workspace_id, addresses)
+        if not found:
+            return {}
+        reasons = {
+            one: suppression.blocking(found.get(suppression.folded(one.mail.address), ()), one.mail.message.mail_class)
+            for one in held
+        }
+        return {one: reason for one, reason in reasons.items() if reason}
+
+    async def _end_suppressed(self, reasons: Mapping[Held, str]) -> None:
+        for one, reason in reasons.items():
+            await self._end(one, State.SUPPRESSED, reason)
 
     async def _no_route(self, destination: Destination, route: NoRoute) -> None:
         for held in await self._claim(destination, _NO_ROUTE_BATCH):
             now = self.now()
             await self.tried(held, Tried(route.outcome, route.reply, route.stage, now, now))
 
+    async def _tidy(self, wanted: Collection[str]) -> None:
+        """Lets sites open what they need, gives up those that are another's, forgets those with nothing to do."""
+        for site in self.board.retiring():
+            await self.give_back(site.empty())
+        self.board.scale()
+        kept = self.board.forget_idle(wanted)
+        if idle := {group for group in self.owned.groups - kept if group not in wanted or not self.owned.should(group)}:
+            await self.owned.let_go(idle)
+
     async def _drain(self) -> None:
         """Gives back what nobody has begun with and lets the rest end."""
-        for site in self._sites.values():
-            await self._give_back(site.empty())
-        await asyncio.gather(*(site.finish(DRAIN_S) for site in self._sites.values()))
+        sites = self.board.sites
+        for site in sites:
+            await self.give_back(site.empty())
+        await asyncio.gather(*(site.finish(DRAIN_S) for site in sites))
         await self._settler.drain()
-
-    async def _give_back(self, held: list[Held]) -> None:
-        groups: dict[tuple[UUID, UUID], list[UUID]] = defaultdict(list)
-        for one in held:
-            groups[one.mail.workspace_id, one.worker_id].append(one.mail.recipient_id)
-        with contextlib.suppress(*DATABASE_GONE):  # then the end of the lease gives it back
-            async with self._process.pool.acquire() as connection:
-                for (workspace_id, worker_id), ids in groups.items():
-                    await claims.give_back(connection, workspace_id, ids, worker_id)
-        self._hands.drop(one.mail.recipient_id for one in held)
+        with contextlib.suppress(*DATABASE_GONE):
+            await self.owned.let_go(self.owned.groups)
 
     async def _end(self, held: Held, state: State, reason: str) -> None:
         judgement = settle.unsent(held.mail, state, reason, self.now())
         await self._settler.end(Ended(held.mail, held.worker_id, judgement, None, self._process.ids.new()))
 
-    # --- What sites ask for (site.Desk)
+    # --- What paths ask for (path.Desk)
 
     def now(self) -> datetime:
         """The time, UTC."""
@@ -206,16 +261,27 @@ class Dispatcher:
         """Seconds on a clock that never jumps."""
         return self._process.clock.monotonic()
 
+    def random(self) -> float:
+        """A number in [0, 1), to spread what would otherwise happen at once."""
+        return self._random.random()
+
     def still_ours(self, held: Held) -> bool:
         """Whether this mail may be dialled: its lease lives. If not, it is out of our hands."""
         if held.worker_id == self._lease.worker_id and self._lease.valid():
             return True
-        self._hands.drop([held.mail.recipient_id])
+        self.hands.drop([held.mail.recipient_id])
         return False
+
+    async def suppressed(self, held: Sequence[Held]) -> list[Held]:
+        """Those of these mails of one workspace that have been suppressed since they were claimed; they are ended."""
+        async with self._process.pool.acquire() as connection:
+            reasons = await self._reasons(connection, held)
+        await self._end_suppressed(reasons)
+        return list(reasons)
 
     async def prepare(self, mail: Claimed) -> tuple[Envelope, bytes]:
         """The envelope and the signature in it."""
-        return await self._preparer.prepare(mail)
+        return await self._preparer.prepare(mail, self._pool)
 
     async def tried(self, held: Held, tried: Tried) -> None:
         """Hands an attempt over to be written down."""
@@ -226,12 +292,33 @@ class Dispatcher:
         """Ends a mail that expired while it waited its turn."""
         await self._end(held, State.EXPIRED, "Expired before it could be delivered.")
 
+    async def give_back(self, held: Sequence[Held]) -> None:
+        """Mail that never met the wire is ready again, for others or for later."""
+        groups: dict[tuple[UUID, UUID], list[UUID]] = defaultdict(list)
+        for one in held:
+            groups[one.mail.workspace_id, one.worker_id].append(one.mail.recipient_id)
+        with contextlib.suppress(*DATABASE_GONE):  # then the end of the lease gives it back
+            async with self._process.pool.acquire() as connection:
+                for (workspace_id, worker_id), ids in groups.items():
+                    await claims.give_back(connection, workspace_id, ids, worker_id)
+        self.hands.drop(one.mail.recipient_id for one in held)
+
+    def source_missing(self, address: str) -> None:
+        """This host does not have the address a path wanted to send from."""
+        self._process.log.error("source.missing", pool=self._pool, source=address)
+        self.board.source_missing(address)
+
     def take_session(self) -> bool:
         """One more session, if the process may have it."""
         if self._sessions_left == 0:
             return False
         self._sessions_left -= 1
         return True
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every session the process may have is at work."""
+        return self._sessions_left == 0
 
     def give_session(self) -> None:
         """A session ended."""

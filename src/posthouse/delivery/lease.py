@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
-from posthouse.model.words import Pool
-from posthouse.outbox import claims
+from posthouse.outbox import claims, workers
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 
@@ -20,11 +19,16 @@ _MARGIN_S: Final = 1.0  # we stop this much before others start
 
 
 class Lease:
-    """Use as `async with`. `worker_id` changes when a lease was lost and a new one taken."""
+    """Use as `async with`. `worker_id` changes when a lease was lost and a new one taken.
 
-    def __init__(self, process: Process, pool: Pool) -> None:
+    `role` is the pool that is served, or another role that lets it be known that somebody plays it. `draining`: an operator wants
+    this process to take no more mail and to hand over what it owns.
+    """
+
+    def __init__(self, process: Process, role: str) -> None:
+        self.draining = False
         self._process = process
-        self._pool = pool
+        self._role = role
         self.worker_id: UUID = process.ids.new()
         self._until = 0.0  # monotonic
         self._task: asyncio.Task[None] | None = None
@@ -50,6 +54,11 @@ class Lease:
             async with self._process.pool.acquire() as connection:
                 await claims.end_lease(connection, self.worker_id, self._process.clock.now())
 
+    async def watch(self) -> None:
+        """Never returns; raises what broke the keeping of the lease, which is our bug: the process must end, and start anew."""
+        assert self._task is not None
+        await asyncio.shield(self._task)
+
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_S)
@@ -62,8 +71,10 @@ class Lease:
         begun, now = self._process.clock.monotonic(), self._process.clock.now()
         async with self._process.pool.acquire() as connection:
             kept = await claims.renew(connection, self.worker_id, now, now + timedelta(seconds=LEASE_S))
+            draining = await workers.is_draining(connection, self.worker_id)
         if kept:
             self._until = begun + LEASE_S - _MARGIN_S
+            self.draining = draining
             return
         # Others may have taken what we held. A new id keeps the two lives apart; mail still in hand settles under the old one.
         self._process.log.warning("lease.lost", worker_id=str(self.worker_id))
@@ -76,7 +87,7 @@ class Lease:
             await claims.register(
                 connection,
                 self.worker_id,
-                self._pool,
+                self._role,
                 socket.gethostname(),
                 os.getpid(),
                 now,

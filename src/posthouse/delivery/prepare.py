@@ -9,6 +9,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.delivery.courier import Envelope
 from posthouse.intake import contents
 from posthouse.model.limits import HELD_BODY_OCTETS
+from posthouse.model.words import Pool
 from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process
 from posthouse.wire import dkim, verp
@@ -33,11 +34,11 @@ class Preparer:
         self._process = process
         self._directory = directory
         self._secret = process.vault.derive("return-path")
-        self._signed: OrderedDict[UUID, Signed] = OrderedDict()
+        self._signed: OrderedDict[tuple[UUID, Pool | None], Signed] = OrderedDict()
 
-    async def prepare(self, mail: Claimed) -> tuple[Envelope, bytes]:
-        """The envelope for one recipient, and the signature fields in it."""
-        signed = await self._sign(mail)
+    async def prepare(self, mail: Claimed, pool: Pool | None = None) -> tuple[Envelope, bytes]:
+        """The envelope for one recipient, signed with the keys of the pool it leaves by, and the signature fields in it."""
+        signed = await self._sign(mail, pool)
         envelope = Envelope(
             mail_from=await self._return_path(mail),
             recipients=(mail.address,),
@@ -47,19 +48,21 @@ class Preparer:
         return envelope, signed.signature
 
     async def _return_path(self, mail: Claimed) -> str:
+        if mail.message.null_sender:
+            return ""
         workspace = await self._directory.workspace(mail.workspace_id)
         local = verp.encode(Purpose.BOUNCE, workspace.number, mail.recipient_id, self._secret)
         return f"{local}@{self._process.settings.bounce_domain}"
 
-    async def _sign(self, mail: Claimed) -> Signed:
+    async def _sign(self, mail: Claimed, pool: Pool | None) -> Signed:
         message = mail.message
-        if (known := self._signed.get(message.message_id)) is not None:
+        if (known := self._signed.get((message.message_id, pool))) is not None:
             return known
         content = await self._content(mail)
-        keys = await self._directory.signing_keys(mail.workspace_id, message.sender.rpartition("@")[2])
+        keys = await self._directory.signing_keys(mail.workspace_id, message.sender.rpartition("@")[2], pool)
         signed = Signed(dkim.sign(content, keys, self._process.clock.now()), content)
         if len(content) <= HELD_BODY_OCTETS:
-            self._signed[message.message_id] = signed
+            self._signed[message.message_id, pool] = signed
         if len(self._signed) > _CACHE:
             self._signed.popitem(last=False)
         return signed

@@ -1,7 +1,7 @@
 """What an attempt means for the mail (pure), and the grouped transaction that writes it down."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,6 @@ from posthouse.model.outcome import Outcome, Reply, Stage
 from posthouse.model.words import EventKind, State
 from posthouse.outbox import claims
 from posthouse.outbox.claims import Claimed, Settlement
-from posthouse.runtime.group import Group
 from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
 from posthouse.runtime.process import Process
 
@@ -40,6 +39,7 @@ class Tried:
     tls: str = ""
     signature: bytes = b""
     transcript: str = ""
+    source: str = ""  # the local address it came from, "" for the system's choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def judge(mail: Claimed, tried: Tried, schedule: RetrySchedule, jitter: float) -
 def unsent(mail: Claimed, state: State, reason: str, now: datetime) -> Judgement:
     """The meaning of a mail that is not to be dialled at all: suppressed or expired since it was claimed."""
     event = EventKind.SUPPRESSED if state is State.SUPPRESSED else EventKind.EXPIRED
-    return Judgement(Settlement(mail.recipient_id, state, now, reason, None, None, "", now), event)
+    return Judgement(Settlement(mail.recipient_id, state, now, reason, None, None, "", now, mail.attempt), event)
 
 
 def _settlement(
@@ -91,6 +91,8 @@ def _settlement(
         enhanced=tried.reply.enhanced,
         remote=tried.remote,
         settled_at=None if state is State.WAITING else tried.ended_at,
+        attempt=mail.attempt,
+        source=tried.source,
     )
 
 
@@ -110,48 +112,70 @@ class Ended:
 
 
 class Settler:
-    """Writes down how mails ended, many in one transaction, and keeps trying while the database is away."""
+    """Writes down how mails ended, many in one transaction, and keeps trying while the database is away.
+
+    What ends while one transaction is under way shares the next: a quiet sender writes at once, a busy one by the hundred.
+    """
 
     def __init__(self, process: Process, hands: Hands) -> None:
         self._process = process
         self._hands = hands
-        self._group: Group[Ended, None] = Group(self._commit, limits.SETTLEMENTS_PER_COMMIT)
-        self._pending: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(limits.SETTLEMENTS_PENDING)
-        self._attempts = process.metrics.counter("attempts_total", "Delivery attempts, by outcome", ("outcome",))
+        self._ended: deque[Ended] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._taken = asyncio.Event()
+        attempts = process.metrics.counter("attempts_total", "Delivery attempts, by outcome", ("outcome",))
+        self._attempts = {outcome: attempts.labels(outcome) for outcome in Outcome}
 
     async def end(self, ended: Ended) -> None:
         """Hands over one ended mail; returns at once unless too many already wait to be written."""
         if ended.tried is not None:
-            self._attempts.labels(ended.tried.outcome).inc()
-        await self._room.acquire()
-        task = asyncio.create_task(self._group.add(ended))
-        self._pending.add(task)
-        task.add_done_callback(self._written)
+            self._attempts[ended.tried.outcome].inc()
+        while len(self._ended) >= limits.SETTLEMENTS_PENDING:
+            self._taken.clear()
+            await self._taken.wait()
+        self._ended.append(ended)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all(), name="settle")
 
     async def drain(self) -> None:
         """Returns when everything handed over is written."""
-        while self._pending:
-            await asyncio.wait(self._pending)
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
 
-    def _written(self, task: asyncio.Task[None]) -> None:
-        self._pending.discard(task)
-        self._room.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _write_all(self) -> None:
+        try:
+            while self._ended:
+                most = min(len(self._ended), limits.SETTLEMENTS_PER_COMMIT)
+                batch = [self._ended.popleft() for _ in range(most)]
+                self._taken.set()
+                await self._commit(batch)
+        finally:
+            self._writing = None
+
+    async def _commit(self, batch: Sequence[Ended]) -> None:
+        """One transaction for the batch; one that cannot be written at all takes no other with it."""
+        try:
+            await self._commit_patiently(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must be written
+            if len(batch) > 1:
+                for ended in batch:
+                    await self._commit([ended])
+                return
             # It stays in our hands until this process ends; then it is shown as unknown and tried again: late, but not lost.
             self._process.log.error("settle.failed", error=repr(error))
 
-    async def _commit(self, batch: Sequence[Ended]) -> Sequence[None]:
-        """One transaction for the batch; waits for the database however long it takes, for these replies come only once."""
+    async def _commit_patiently(self, batch: Sequence[Ended]) -> None:
+        """Waits for the database however long it takes, for these replies come only once."""
         while True:
             try:
                 async with transaction(self._process.pool) as connection:
                     await self._write(connection, batch)
-                self._hands.drop(ended.mail.recipient_id for ended in batch)
-                return [None] * len(batch)
             except DATABASE_GONE as error:
                 self._process.log.warning("settle.waits", mails=len(batch), error=str(error))
                 await asyncio.sleep(_RETRY_SETTLE_S)
+            else:
+                self._hands.drop(ended.mail.recipient_id for ended in batch)
+                return
 
     async def _write(self, connection: Connection, batch: Sequence[Ended]) -> None:
         groups: dict[tuple[UUID, UUID], list[Ended]] = defaultdict(list)

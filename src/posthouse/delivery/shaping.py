@@ -17,6 +17,7 @@ HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first
 HOLD_MOST: Final = (
     500  # ... and never more: what a crash would mark as unknown, and what a late priority 9 could be behind
 )
+REFILL: Final = 0.25  # of what may be held must be free before more is claimed
 RESERVED: Final = 10  # places kept for mail of a higher priority than anything held
 
 
@@ -25,7 +26,7 @@ class Load:
     """What is known of a site now.
 
     `seconds_per_mail` is a moving average on one connection, 0.0 before the first mail; `still_s` how long no session has begun
-    or ended a mail.
+    or ended a mail; `rate_limit` the mails a second that may go, 0.0 for no limit.
     """
 
     queued: int
@@ -33,6 +34,7 @@ class Load:
     seconds_per_mail: float
     highest_held: int  # priority; -1 when nothing is held
     still_s: float = 0.0
+    rate_limit: float = 0.0
 
 
 def connections_wanted(load: Load, limit: int) -> int:
@@ -46,15 +48,22 @@ def connections_wanted(load: Load, limit: int) -> int:
 
 def hold(load: Load) -> int:
     """How many mails the site may hold in memory."""
+    least = min(HOLD_LEAST, ceil(load.rate_limit * HOLD_S) + load.connections + 1) if load.rate_limit else HOLD_LEAST
     if load.seconds_per_mail == 0.0:
-        return HOLD_LEAST
+        return least
     rate = max(load.connections, 1) / load.seconds_per_mail
-    return max(HOLD_LEAST, min(HOLD_MOST, int(rate * HOLD_S)))
+    if load.rate_limit:
+        rate = min(rate, load.rate_limit)
+    return max(least, min(HOLD_MOST, int(rate * HOLD_S)))
 
 
 def room(load: Load, priority: int) -> int:
-    """How many more mails may be claimed for a site whose best ready mail has this priority."""
-    free = hold(load) - load.queued
-    if free <= 0 and priority > load.highest_held:
-        return RESERVED
-    return max(0, free)
+    """How many more mails may be claimed for a site whose best ready mail has this priority.
+
+    None while only a few places are free: claims are cheap by the hundred and dear by the one.
+    """
+    most = hold(load)
+    free = most - load.queued
+    if free < most * REFILL and priority > load.highest_held:
+        return max(RESERVED, free)
+    return free if free >= most * REFILL else 0

@@ -1,7 +1,7 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
-Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, and events are
-counted. Now and then: old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
+counted, and senders are told of mail that was not delivered. Now and then: old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
 """
 
 import asyncio
@@ -12,14 +12,18 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
+from posthouse.accounts.directory import Directory
+from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
-from posthouse.ledger import attempts, counting, events
+from posthouse.intake import notices
+from posthouse.intake.accept import Door
+from posthouse.ledger import attempts, counting, events, mass
 from posthouse.ledger.attempts import Attempt
 from posthouse.ledger.events import Event
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Stage
 from posthouse.model.words import EventKind, Pool
-from posthouse.outbox import claims, enqueue, keys, partitions
+from posthouse.outbox import claims, enqueue, keys, partitions, sites, situations
 from posthouse.outbox.claims import Lost
 from posthouse.runtime.postgres import DATABASE_GONE, transaction
 from posthouse.runtime.process import Process
@@ -28,22 +32,44 @@ PROMOTE_S: Final = 0.2
 EXPIRE_S: Final = 1.0
 RECOVER_S: Final = 1.0
 COUNT_S: Final = 5.0
+NOTIFY_S: Final = 5.0
+GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
 BATCH: Final = 1_000
 MONTHS_AHEAD: Final = 3
 
 
 async def main(process: Process) -> None:
-    """Runs the rounds until the process stops."""
-    process.ready()
-    rounds = [
-        _every(process, PROMOTE_S, promote),
-        _every(process, EXPIRE_S, expire),
-        _every(process, RECOVER_S, recover),
-        _every(process, COUNT_S, count),
-        _every(process, TIDY_S, tidy),
-    ]
-    await asyncio.gather(*rounds)
+    """Runs the rounds until the process stops. Its lease covers nothing: it tells those who ask that somebody is at it."""
+    async with Directory.open(process) as directory, Lease(process, situations.HOUSEKEEPER):
+        door = Door.open(process, directory)
+        rounds = (
+            (PROMOTE_S, promote),
+            (EXPIRE_S, expire),
+            (RECOVER_S, recover),
+            (COUNT_S, count),
+            (GATHER_S, gather),
+            (NOTIFY_S, Notifying(directory, door)),
+            (TIDY_S, tidy),
+        )
+        process.ready()
+        await asyncio.gather(*(_every(process, period_s, do) for period_s, do in rounds))
+        await door.close()
+
+
+class Notifying:
+    """The round that tells senders of mail that was not delivered."""
+
+    __name__ = "notify"
+
+    def __init__(self, directory: Directory, door: Door) -> None:
+        self._directory = directory
+        self._door = door
+
+    async def __call__(self, process: Process) -> None:
+        """Tells those of every workspace."""
+        for workspace_id in await _workspaces(process):
+            await notices.advance(process, self._directory, self._door, workspace_id)
 
 
 async def _every(process: Process, period_s: float, do: Callable[[Process], Awaitable[None]]) -> None:
@@ -100,8 +126,8 @@ async def recover(process: Process) -> None:
 
 
 async def _recover_worker(process: Process, workspace_id: UUID, worker_id: UUID) -> None:
-    delivery = process.settings.delivery
-    schedule = RetrySchedule(delivery.retry_first_s, delivery.retry_factor, delivery.retry_cap_s)
+    own = process.settings.pool(Pool.TRANSACTIONAL)
+    schedule = RetrySchedule(own.retry_first_s, own.retry_factor, own.retry_cap_s)
     now = process.clock.now()
     later = now + timedelta(seconds=delay_s(1, schedule, SystemRandom().random()))
     async with transaction(process.pool) as connection:
@@ -149,11 +175,27 @@ async def count(process: Process) -> None:
             await counting.advance(connection, workspace_id, process.clock.now())
 
 
+async def gather(process: Process) -> None:
+    """With a shared pool, mail still queued for the others moves there, for nobody serves them any more."""
+    if not process.settings.delivery.shared_pool:
+        return
+    others = [pool for pool in Pool if pool is not Pool.TRANSACTIONAL]
+    for workspace_id in await _workspaces(process):
+        moved = BATCH
+        while moved == BATCH:
+            async with transaction(process.pool) as connection:
+                moved = await claims.gather_pools(connection, workspace_id, others, Pool.TRANSACTIONAL, BATCH)
+                if moved:
+                    await enqueue.announce(connection, {Pool.TRANSACTIONAL})
+
+
 async def tidy(process: Process) -> None:
     """Frees old idempotency keys, forgets workers long gone, and makes the partitions of the coming months."""
     now = process.clock.now()
     async with process.pool.acquire() as connection:
         await partitions.ensure(connection, now, MONTHS_AHEAD)
         await claims.forget_workers(connection, now - timedelta(hours=1))
+        await sites.forget(connection, now - timedelta(days=2))
         for workspace_id in await claims.workspaces(connection):
             await keys.drop_old(connection, workspace_id, now - timedelta(seconds=limits.IDEMPOTENCY_WINDOW_S))
+            await mass.drop_old(connection, workspace_id, now)

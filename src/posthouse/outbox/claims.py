@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from posthouse.model.limits import HELD_BODY_OCTETS
-from posthouse.model.words import MailClass, Pool, State
+from posthouse.model.words import MailClass, Pool, Source, State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
 
@@ -22,6 +22,7 @@ class Message:
     verified_tls: bool  # rather not at all than to an unproven receiver
     encoding: int  # of `stored`, see bodies
     stored: bytes | None  # None: too large to hold while it waits its turn
+    null_sender: bool = False  # a notice of ours: nobody is told when it fails (RFC 5321 4.5.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Settlement:
     enhanced: str | None
     remote: str
     settled_at: datetime | None
+    attempt: int  # a settlement repeated after its answer was lost must not end the attempt after it
     source: str = ""
 
 
@@ -141,6 +143,7 @@ async def _messages(connection: Connection, workspace_id: UUID, message_ids: set
             row["tls"] == "verified",
             row["encoding"],
             row["content"],
+            row["source"] == Source.NOTICE,
         )
         for row in rows
     }
@@ -174,8 +177,19 @@ async def settle(
         [s.remote for s in settlements],
         [s.settled_at for s in settlements],
         [s.source for s in settlements],
+        [s.attempt for s in settlements],
     )
     return {row["recipient_id"] for row in rows}
+
+
+async def shares(connection: Connection) -> dict[UUID, int]:
+    """How much each workspace gets where several want the same; those not named have 1."""
+    return {row["workspace_id"]: row["share"] for row in await connection.fetch(SQL.shares)}
+
+
+async def gather_pools(connection: Connection, workspace_id: UUID, pools: Sequence[Pool], into: Pool, most: int) -> int:
+    """Moves mail of these pools that is in nobody's hands into another; how many mails."""
+    return len(await connection.fetch(SQL.gather_pools, workspace_id, list(pools), into, most))
 
 
 async def workspaces(connection: Connection) -> list[UUID]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from posthouse.model.words import Kind, MailClass, Route, Source, State
+from posthouse.model.words import Kind, MailClass, Pool, Route, Source, State
 from posthouse.outbox import search_terms
 from posthouse.outbox.search_terms import AddressRange, MessageId, Words
 from posthouse.outbox.sql import SQL
@@ -38,6 +38,7 @@ class MessageRow:
     octets: int
     credential_id: UUID
     recipient_count: int
+    tls: str = ""  # "verified": rather not at all than to an unproven receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class RecipientRow:
     address: str
     domain: str
     kind: Kind
+    pool: Pool
     state: State
     priority: int
     not_before: datetime
@@ -73,6 +75,7 @@ class Filters:
     source: Source | None = None
     since: datetime | None = None
     until: datetime | None = None
+    mail_class: MailClass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,20 @@ async def find(connection: Connection, workspace_id: UUID, message_id: UUID) -> 
     return _message(row) if row else None
 
 
+async def several(connection: Connection, workspace_id: UUID, message_ids: Sequence[UUID]) -> list[MessageRow]:
+    """These messages of this workspace, newest first."""
+    return [_message(row) for row in await connection.fetch(SQL.messages_by_id, workspace_id, message_ids)]
+
+
 async def recipients(connection: Connection, workspace_id: UUID, message_id: UUID) -> list[RecipientRow]:
     """Its recipients in the order given."""
     return [_recipient(row) for row in await connection.fetch(SQL.message_recipients, workspace_id, message_id)]
+
+
+async def recipients_of(connection: Connection, workspace_id: UUID, message_ids: Sequence[UUID]) -> list[RecipientRow]:
+    """The recipients of many messages, message by message from the oldest."""
+    rows = await connection.fetch(SQL.recipients_of_many, workspace_id, message_ids)
+    return [_recipient(row) for row in rows]
 
 
 async def recipient(connection: Connection, workspace_id: UUID, recipient_id: UUID) -> RecipientRow | None:
@@ -176,6 +190,7 @@ async def _walk(
         filters.state,
         filters.domain or None,
         limit,
+        filters.mail_class,
     )
 
 
@@ -183,8 +198,8 @@ async def _listed(connection: Connection, workspace_id: UUID, rows: Iterable[Rec
     """The lines of these messages, but those a filter leaves out that no index has applied."""
     found = [_message(row) for row in rows]
     by_message: dict[UUID, list[RecipientRow]] = {m.message_id: [] for m in found}
-    for row in await connection.fetch(SQL.recipients_of_many, workspace_id, list(by_message)):
-        by_message[row["message_id"]].append(_recipient(row))
+    for each in await recipients_of(connection, workspace_id, list(by_message)):
+        by_message[each.message_id].append(each)
     return [
         Listed(m, tuple(people[:_SHOWN_RECIPIENTS]), dict(Counter(r.state for r in people)))
         for m in found
@@ -196,6 +211,7 @@ async def _listed(connection: Connection, workspace_id: UUID, rows: Iterable[Rec
 def _fits(message: MessageRow, people: Sequence[RecipientRow], filters: Filters) -> bool:
     return (
         (filters.source is None or message.source == filters.source)
+        and (filters.mail_class is None or message.mail_class == filters.mail_class)
         and (not filters.tag or filters.tag in message.tags)
         and (filters.since is None or message.accepted_at >= filters.since)
         and (filters.until is None or message.accepted_at < filters.until)
@@ -218,5 +234,6 @@ def _message(row: Record) -> MessageRow:
 def _recipient(row: Record) -> RecipientRow:
     values = dict(row.items())
     values["kind"] = Kind(values["kind"])
+    values["pool"] = Pool(values["pool"])
     values["state"] = State(values["state"])
     return RecipientRow(**values)

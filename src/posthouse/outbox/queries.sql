@@ -1,30 +1,6 @@
 -- Every statement of the outbox. $1 is the workspace wherever a statement touches tenant rows; the exceptions read across
 -- workspaces and change nothing.
 
--- name: insert_messages
--- S0 -> promised: one row per message of a group.
-INSERT INTO messages (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject,
-                      message_id_header, priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id,
-                      recipient_count, tls)
-SELECT workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority,
-       string_to_array(tags, E'\x1f'), metadata::jsonb, send_at, expires_at, octets, smtputf8, credential_id, recipient_count, tls
-FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-            $10::text[], $11::smallint[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::integer[],
-            $17::boolean[], $18::uuid[], $19::smallint[], $20::text[])
-     AS m (workspace_id, message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header,
-           priority, tags, metadata, send_at, expires_at, octets, smtputf8, credential_id, recipient_count, tls);
-
--- name: insert_bodies
-INSERT INTO bodies (workspace_id, message_id, encoding, content)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bytea[]);
-
--- name: insert_recipients
--- S0 -> waiting (send_at in the future), ready, or suppressed (final at once).
-INSERT INTO outbox (workspace_id, recipient_id, message_id, address, domain, kind, pool, state, priority, not_before, expires_at,
-                    settled_at, reason)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
-                     $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::text[]);
-
 -- name: announce
 -- Wakes the delivery processes of the pools named in the payload; they look for themselves, so a lost notice costs one tick.
 SELECT pg_notify('outbox', $1);
@@ -40,7 +16,8 @@ UPDATE workers SET lease_until = $2 WHERE worker_id = $1 AND lease_until > $3 RE
 UPDATE workers SET lease_until = $2 WHERE worker_id = $1;
 
 -- name: live_workers
-SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2;
+-- Who may own sites: a worker that hands over owns nothing new.
+SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2 AND draining_at IS NULL;
 
 -- name: forget_workers
 -- What one of them still held is an orphan with or without this row.
@@ -79,9 +56,66 @@ RETURNING recipient_id, message_id, address, domain, priority, attempts, expires
 -- name: claimed_messages
 -- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
 -- turn has come.
-SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, b.encoding, CASE WHEN m.octets <= $3 THEN b.content END AS content
+SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, m.source, b.encoding,
+       CASE WHEN m.octets <= $3 THEN b.content END AS content
 FROM messages m JOIN bodies b USING (workspace_id, message_id)
 WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
+
+-- name: own_groups
+-- Groups of sites ($2, sorted: one lock order) for a worker with a living lease: those it has, and those whose owner has none.
+INSERT INTO site_owners (pool, site_group, worker_id, since)
+SELECT $1, site_group, $3, $4 FROM unnest($2::text[]) AS wanted (site_group)
+WHERE EXISTS (SELECT FROM workers WHERE worker_id = $3 AND lease_until > $4)
+ON CONFLICT (pool, site_group) DO UPDATE SET worker_id = $3, since = $4
+WHERE site_owners.worker_id = $3
+   OR NOT EXISTS (SELECT FROM workers w WHERE w.worker_id = site_owners.worker_id AND w.lease_until > $4)
+RETURNING site_group;
+
+-- name: disown_groups
+DELETE FROM site_owners WHERE pool = $1 AND site_group = ANY($2::text[]) AND worker_id = $3;
+
+-- name: note_sites
+INSERT INTO sites (pool, site, state, rule, sentence, until, connections, held, mails_per_s, worker_id, updated_at)
+SELECT $1, n.*, $10, $11
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::integer[], $8::integer[], $9::real[]) AS n
+ON CONFLICT (pool, site) DO UPDATE
+SET state = EXCLUDED.state, rule = EXCLUDED.rule, sentence = EXCLUDED.sentence, until = EXCLUDED.until,
+    connections = EXCLUDED.connections, held = EXCLUDED.held, mails_per_s = EXCLUDED.mails_per_s,
+    worker_id = EXCLUDED.worker_id, updated_at = EXCLUDED.updated_at;
+
+-- name: note_domains
+INSERT INTO site_domains (domain, site, seen_at) SELECT n.*, $3 FROM unnest($1::text[], $2::text[]) AS n
+ON CONFLICT (domain) DO UPDATE SET site = EXCLUDED.site, seen_at = EXCLUDED.seen_at;
+
+-- name: begin_grants
+INSERT INTO warmup_grants (source, provider, day, mails) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING;
+
+-- name: lock_grants
+SELECT mails FROM warmup_grants WHERE (source, provider, day) = ($1, $2, $3) FOR UPDATE;
+
+-- name: add_grants
+UPDATE warmup_grants SET mails = mails + $4 WHERE (source, provider, day) = ($1, $2, $3);
+
+-- name: forget_sites
+DELETE FROM sites WHERE updated_at < $1;
+
+-- name: forget_domains
+DELETE FROM site_domains WHERE seen_at < $1;
+
+-- name: forget_grants
+DELETE FROM warmup_grants WHERE day < $1;
+
+-- name: shares
+-- Cross-workspace read: how much each workspace gets where several want the same; those that say nothing have 1.
+SELECT workspace_id, share FROM workspaces WHERE share <> 1;
+
+-- name: gather_pools
+-- Mail that is not in a worker's hands moves to another pool, for a pool that nobody serves any more.
+UPDATE outbox SET pool = $3
+WHERE workspace_id = $1 AND recipient_id IN (
+    SELECT recipient_id FROM outbox WHERE workspace_id = $1 AND pool = ANY($2::text[]) AND state IN ('waiting', 'ready', 'held')
+    LIMIT $4 FOR UPDATE SKIP LOCKED)
+RETURNING recipient_id;
 
 -- name: claimed_in_my_name
 -- Cross-workspace read: what a worker has held for longer than any claim takes to come back.
@@ -99,10 +133,10 @@ UPDATE outbox o
 SET state = s.state, not_before = s.not_before, reason = s.reason, code = s.code, enhanced = s.enhanced, remote = s.remote,
     settled_at = s.settled_at, source = s.source, claimed_by = NULL, claimed_at = NULL
 FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::smallint[], $8::text[], $9::text[], $10::timestamptz[],
-            $11::text[])
-     AS s (recipient_id, state, not_before, reason, code, enhanced, remote, settled_at, source)
+            $11::text[], $12::smallint[])
+     AS s (recipient_id, state, not_before, reason, code, enhanced, remote, settled_at, source, attempt)
 WHERE o.workspace_id = $1 AND o.recipient_id = s.recipient_id
-  AND ((o.state = 'claimed' AND o.claimed_by = $2) OR (o.state IN ('ready', 'waiting') AND s.state = 'delivered'))
+  AND ((o.state = 'claimed' AND o.claimed_by = $2 AND o.attempts = s.attempt) OR (o.state IN ('ready', 'waiting') AND s.state = 'delivered'))
 RETURNING o.recipient_id;
 
 -- name: promote
@@ -162,32 +196,33 @@ DELETE FROM idempotency_keys WHERE workspace_id = $1 AND created_at < $2;
 
 -- name: find_message
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count
+       send_at, expires_at, octets, credential_id, recipient_count, tls
 FROM messages WHERE workspace_id = $1 AND message_id = $2;
 
 -- name: find_content
 SELECT encoding, content FROM bodies WHERE workspace_id = $1 AND message_id = $2;
 
 -- name: message_recipients
-SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+SELECT recipient_id, message_id, address, domain, kind, pool, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
        reason, code, enhanced, remote
 FROM outbox WHERE workspace_id = $1 AND message_id = $2 ORDER BY recipient_id;
 
 -- name: find_recipient
-SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+SELECT recipient_id, message_id, address, domain, kind, pool, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
        reason, code, enhanced, remote
 FROM outbox WHERE workspace_id = $1 AND recipient_id = $2;
 
 -- name: list_messages
 -- Newest first below the cursor $2; the filters that are null do not count.
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count
+       send_at, expires_at, octets, credential_id, recipient_count, tls
 FROM messages m
 WHERE workspace_id = $1
   AND ($2::uuid IS NULL OR message_id < $2)
   AND ($3::uuid IS NULL OR message_id >= $3)
   AND ($4::uuid IS NULL OR message_id < $4)
   AND ($5::text IS NULL OR source = $5)
+  AND ($9::text IS NULL OR mail_class = $9)
   AND (($6::text IS NULL AND $7::text IS NULL) OR EXISTS (
         SELECT FROM outbox o WHERE o.workspace_id = m.workspace_id AND o.message_id = m.message_id
           AND ($6::text IS NULL OR o.state = $6) AND ($7::text IS NULL OR o.domain = $7)))
@@ -242,11 +277,11 @@ ORDER BY message_id DESC LIMIT $4;
 
 -- name: messages_by_id
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count
+       send_at, expires_at, octets, credential_id, recipient_count, tls
 FROM messages WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY message_id DESC;
 
 -- name: recipients_of_many
-SELECT recipient_id, message_id, address, domain, kind, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
+SELECT recipient_id, message_id, address, domain, kind, pool, state, priority, not_before, expires_at, attempts, claimed_at, settled_at,
        reason, code, enhanced, remote
 FROM outbox WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY message_id, recipient_id;
 
@@ -266,21 +301,47 @@ UNION ALL
 SELECT state, count(*) AS mails FROM outbox WHERE workspace_id = $1 AND state = 'claimed' GROUP BY state;
 
 -- name: select_for_operator
--- What an operator's action will touch, at most $6 rows: by message, by recipients, or by destination.
-SELECT recipient_id, message_id, state FROM outbox
-WHERE workspace_id = $1 AND state = ANY($2::text[])
-  AND ($3::uuid IS NULL OR message_id = $3)
-  AND ($4::uuid[] IS NULL OR recipient_id = ANY($4))
-  AND ($5::text IS NULL OR domain = $5)
-ORDER BY recipient_id LIMIT $6 FOR UPDATE SKIP LOCKED;
+-- What an operator's action will touch after the recipient $16, at most $17 rows. Null: that does not count; $9 is the first id of
+-- mail that is too young; nothing that is in the pool $14 already; with $15 no marketing.
+SELECT o.recipient_id, o.message_id FROM outbox o
+WHERE o.workspace_id = $1 AND o.state = ANY($2::text[]) AND o.state IN ('waiting', 'ready', 'held')
+  AND ($3::uuid IS NULL OR o.message_id = $3)
+  AND ($4::uuid[] IS NULL OR o.recipient_id = ANY($4))
+  AND ($5::text IS NULL OR o.domain = $5)
+  AND ($6::text IS NULL OR o.pool = $6)
+  AND ($7::smallint IS NULL OR o.priority >= $7)
+  AND ($8::smallint IS NULL OR o.priority <= $8)
+  AND ($9::uuid IS NULL OR o.recipient_id < $9)
+  AND ($10::smallint IS NULL OR o.attempts >= $10)
+  AND ($11::text IS NULL OR strpos(lower(o.reason), lower($11)) > 0)
+  AND (($12::text IS NULL AND $13::text IS NULL) OR EXISTS (
+        SELECT FROM messages m WHERE m.workspace_id = o.workspace_id AND m.message_id = o.message_id
+          AND ($12::text IS NULL OR lower(m.sender) = lower($12)) AND ($13::text IS NULL OR m.tags @> ARRAY[$13])))
+  AND ($14::text IS NULL OR o.pool <> $14)
+  AND (NOT $15::boolean OR (o.pool <> 'marketing' AND NOT EXISTS (
+        SELECT FROM messages m WHERE m.workspace_id = o.workspace_id AND m.message_id = o.message_id AND m.mail_class = 'marketing')))
+  AND o.recipient_id > $16
+ORDER BY o.recipient_id LIMIT $17 FOR UPDATE OF o SKIP LOCKED;
 
 -- name: count_for_operator
 -- How much the same action would touch.
-SELECT count(*) FROM outbox
-WHERE workspace_id = $1 AND state = ANY($2::text[])
-  AND ($3::uuid IS NULL OR message_id = $3)
-  AND ($4::uuid[] IS NULL OR recipient_id = ANY($4))
-  AND ($5::text IS NULL OR domain = $5);
+SELECT count(*) FROM outbox o
+WHERE o.workspace_id = $1 AND o.state = ANY($2::text[]) AND o.state IN ('waiting', 'ready', 'held')
+  AND ($3::uuid IS NULL OR o.message_id = $3)
+  AND ($4::uuid[] IS NULL OR o.recipient_id = ANY($4))
+  AND ($5::text IS NULL OR o.domain = $5)
+  AND ($6::text IS NULL OR o.pool = $6)
+  AND ($7::smallint IS NULL OR o.priority >= $7)
+  AND ($8::smallint IS NULL OR o.priority <= $8)
+  AND ($9::uuid IS NULL OR o.recipient_id < $9)
+  AND ($10::smallint IS NULL OR o.attempts >= $10)
+  AND ($11::text IS NULL OR strpos(lower(o.reason), lower($11)) > 0)
+  AND (($12::text IS NULL AND $13::text IS NULL) OR EXISTS (
+        SELECT FROM messages m WHERE m.workspace_id = o.workspace_id AND m.message_id = o.message_id
+          AND ($12::text IS NULL OR lower(m.sender) = lower($12)) AND ($13::text IS NULL OR m.tags @> ARRAY[$13])))
+  AND ($14::text IS NULL OR o.pool <> $14)
+  AND (NOT $15::boolean OR (o.pool <> 'marketing' AND NOT EXISTS (
+        SELECT FROM messages m WHERE m.workspace_id = o.workspace_id AND m.message_id = o.message_id AND m.mail_class = 'marketing')));
 
 -- name: cancel
 -- waiting, ready, held -> cancelled.
@@ -298,6 +359,14 @@ UPDATE outbox SET state = 'waiting', reason = '' WHERE workspace_id = $1 AND rec
 -- waiting -> ready.
 UPDATE outbox SET state = 'ready', not_before = $3 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
 
+-- name: bounce
+-- waiting, ready, held -> bounced, because a person says so.
+UPDATE outbox SET state = 'bounced', settled_at = $3, reason = $4 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
+-- name: move
+-- Mail that nobody has taken leaves by another pool from now on.
+UPDATE outbox SET pool = $3 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
 -- name: override_delivered
 -- delivered -> bounced: a report that came after the receiver's 250 (RFC 3464) is the better truth.
 UPDATE outbox SET state = 'bounced', settled_at = $3, reason = $4, enhanced = $5, remote = $6
@@ -305,3 +374,64 @@ WHERE workspace_id = $1 AND recipient_id = $2 AND state = 'delivered' RETURNING 
 
 -- name: add_partitions
 SELECT add_partitions($1, $2);
+
+-- name: active_suspensions
+-- Cross-workspace read: what people have stopped, for dispatchers.
+SELECT workspace_id, suspension_id, pool, domain, drain, reason, created_by, created_at, until, ended_at, ended_by
+FROM suspensions WHERE ended_at IS NULL AND (until IS NULL OR until > $1);
+
+-- name: suspensions_in_force
+SELECT workspace_id, suspension_id, pool, domain, drain, reason, created_by, created_at, until, ended_at, ended_by
+FROM suspensions WHERE workspace_id = $1 AND ended_at IS NULL AND (until IS NULL OR until > $2) ORDER BY suspension_id DESC;
+
+-- name: suspend
+INSERT INTO suspensions (workspace_id, suspension_id, pool, domain, everything, drain, reason, created_by, created_at, until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: resume
+-- Ends suspensions; one whose time is over already stays as it is.
+UPDATE suspensions SET ended_at = $4, ended_by = $3
+WHERE workspace_id = $1 AND suspension_id = ANY($2::uuid[]) AND ended_at IS NULL AND (until IS NULL OR until > $4)
+RETURNING workspace_id, suspension_id, pool, domain, drain, reason, created_by, created_at, until, ended_at, ended_by;
+
+-- name: supersede
+-- A new suspension takes the place of those that stop the same.
+UPDATE suspensions SET ended_at = $4, ended_by = $5
+WHERE workspace_id = $1 AND pool IS NOT DISTINCT FROM $2::text AND domain IS NOT DISTINCT FROM $3::text AND ended_at IS NULL;
+
+-- name: count_suspensions
+SELECT count(*) FROM suspensions WHERE workspace_id = $1 AND ended_at IS NULL AND (until IS NULL OR until > $2);
+
+-- name: sites_of_domains
+-- Where mail for these domains goes, and what the owners have said of it since $2, a row for each pool that has a site there.
+SELECT d.domain, s.pool, s.site, s.state, s.rule, s.sentence, s.until, s.connections, s.held, s.mails_per_s
+FROM site_domains d LEFT JOIN sites s ON s.site = d.site AND s.updated_at > $2
+WHERE d.domain = ANY($1::text[]);
+
+-- name: live_roles
+-- The roles that somebody plays now: a process that hands over takes nothing more.
+SELECT DISTINCT role FROM workers WHERE lease_until > $1 AND draining_at IS NULL;
+
+-- name: places_in_line
+-- Which place the recipients $4 have in their lines (the i-th of $2 and $3: pool and domain), among the first $5 of each; and who has
+-- the last place that is looked at, if there is one.
+SELECT line.pool, line.domain, place.recipient_id, place.before FROM unnest($2::text[], $3::text[]) AS line (pool, domain), LATERAL (
+    SELECT ahead.recipient_id, row_number() OVER (ORDER BY ahead.priority DESC, ahead.recipient_id) - 1 AS before FROM (
+        SELECT o.recipient_id, o.priority FROM outbox o
+        WHERE o.workspace_id = $1 AND o.pool = line.pool AND o.domain = line.domain AND o.state = 'ready'
+        ORDER BY o.priority DESC, o.recipient_id LIMIT $5) ahead) place
+WHERE place.recipient_id = ANY($4::uuid[]) OR place.before = $5 - 1;
+
+-- name: list_workers
+SELECT worker_id, role, host, pid, started_at, lease_until, draining_at FROM workers
+WHERE lease_until > $1 ORDER BY host, role, started_at;
+
+-- name: drain_workers
+-- Tells delivery processes to take nothing more: one by its id, or all of a host.
+UPDATE workers SET draining_at = $1
+WHERE lease_until > $1 AND draining_at IS NULL AND role = ANY($4::text[])
+  AND ($2::uuid IS NULL OR worker_id = $2) AND ($3::text IS NULL OR host = $3)
+RETURNING worker_id, role, host, pid, started_at, lease_until, draining_at;
+
+-- name: worker_is_draining
+SELECT draining_at IS NOT NULL FROM workers WHERE worker_id = $1;

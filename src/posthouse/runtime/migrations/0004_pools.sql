@@ -31,6 +31,15 @@ CREATE TABLE site_domains (
     seen_at timestamptz NOT NULL
 );
 
+-- Who sends to a group of sites that count together, so that its limits are exact: taken over only from a worker without a lease.
+CREATE TABLE site_owners (
+    pool text NOT NULL,
+    site_group text NOT NULL,
+    worker_id uuid NOT NULL,
+    since timestamptz NOT NULL,
+    PRIMARY KEY (pool, site_group)
+);
+
 -- Mail already granted to a source that is being warmed up, by provider and day; granted before it is sent.
 CREATE TABLE warmup_grants (
     source text NOT NULL,
@@ -40,4 +49,4 @@ CREATE TABLE warmup_grants (
     PRIMARY KEY (source, provider, day)
 );
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON sites, site_domains, warmup_grants TO posthouse_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sites, site_domains, site_owners, warmup_grants TO posthouse_app;

@@ -1,0 +1,55 @@
+"""Mail in hand: claimed, in memory, and waiting its turn at one path."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from posthouse.delivery.fairness import Turns
+from posthouse.outbox.claims import Claimed
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A claimed mail in memory, with the worker id it was claimed under, and its workspace's share of what it competes for.
+
+    `asked_at` (monotonic) is when its address was last known not to be suppressed.
+    """
+
+    mail: Claimed
+    worker_id: UUID
+    share: int = 1
+    asked_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Holding:
+    """Mail in hand: by priority, inside one by turns of the workspaces, inside a workspace first come first served."""
+
+    turns: Turns = field(default_factory=Turns)
+    heap: list[tuple[int, float, UUID, Held]] = field(default_factory=list)
+
+    def push(self, held: Held) -> None:
+        """One more."""
+        mail = held.mail
+        tag = self.turns.tag(mail.workspace_id, mail.priority, held.share)
+        heapq.heappush(self.heap, (-mail.priority, tag, mail.recipient_id, held))
+
+    def pop(self) -> Held:
+        """The one whose turn it is."""
+        _, tag, _, held = heapq.heappop(self.heap)
+        self.turns.went(held.mail.priority, tag)
+        if not self.heap:
+            self.turns.forget()
+        return held
+
+    def all(self) -> Iterator[Held]:
+        """All of them, in no order."""
+        return (entry[3] for entry in self.heap)
+
+    def clear(self) -> list[Held]:
+        """All of them, in order."""
+        held = [one for *_, one in sorted(self.heap, key=lambda entry: entry[:3])]
+        self.heap.clear()
+        self.turns.forget()
+        return held

@@ -1,0 +1,41 @@
+"""The addresses a pool sends from: which there are, and which of them this host really has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+MISSING_S: Final = 60.0  # an address that the host does not have is tried again after this
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A local address, "" for the system's choice, and the name said in EHLO from there."""
+
+    address: str
+    helo: str
+
+
+def of_settings(texts: Sequence[str], helo: str) -> tuple[Source, ...]:
+    """The sources of a pool, each written as "ip" or "ip name"; `helo` is for those without a name. At least one."""
+    named = (text.partition(" ") for text in texts)
+    return tuple(Source(address, name.strip() or helo) for address, _, name in named) or (Source("", helo),)
+
+
+class Rotation:
+    """Which sources may be used now. One that the host turns out not to have pauses; its mail takes another."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = tuple(sources)
+        self._missing_until: dict[str, float] = {}
+
+    def missing(self, address: str, now: float) -> None:
+        """The host does not have this address (EADDRNOTAVAIL)."""
+        self._missing_until[address] = now + MISSING_S
+
+    def available(self, now: float) -> tuple[Source, ...]:
+        """The sources in rotation; none when the host has lost them all."""
+        return tuple(source for source in self.sources if self._missing_until.get(source.address, 0.0) <= now)
+
+    def back_at(self, address: str) -> float:
+        """When a missing source is tried again, monotonic; 0.0 for one that is not missing."""
+        return self._missing_until.get(address, 0.0)
