@@ -1,6 +1,7 @@
 # The daily loop: make env once, make check all day, make test before handing over. CONTRIBUTING.md has it in ten lines.
 
 PYTHON ?= python3
+SEEDS ?= 3000
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
 DEVELOPER := .venv/.made-for-developers
@@ -41,10 +42,10 @@ test: $(DEVELOPER)
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/pytest -n auto --dist loadfile -m "not slow" tests
 
-## test-slow: long crash rounds and the like
+## test-slow: long crash rounds, and SEEDS simulated histories (make test-slow SEEDS=10000)
 test-slow: $(DEVELOPER)
 	@sh tests/packages.sh
-	.venv/bin/pytest -m slow tests
+	POSTHOUSE_SIM_SEEDS=$(SEEDS) .venv/bin/pytest -m slow tests
 
 ## reference: docs/reference anew from the code
 reference: env

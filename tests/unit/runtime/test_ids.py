@@ -1,5 +1,6 @@
 """Ids that sort by time."""
 
+import random
 from datetime import UTC, datetime
 from typing import Any
 from uuid import RFC_4122
@@ -30,6 +31,11 @@ def test_two_processes_do_not_make_the_same_ids(clock: Any) -> None:
     assert Ids(clock).new() != Ids(clock).new()
 
 
+def test_the_same_bits_at_the_same_time_make_the_same_ids(clock: Any) -> None:
+    one, other = (Ids(clock, random.Random(7).getrandbits) for _ in range(2))
+    assert [one.new() for _ in range(3)] == [other.new() for _ in range(3)]
+
+
 def test_the_floor_separates_earlier_from_later(clock: Any) -> None:
     ids = Ids(clock)
     earlier = ids.new()
@@ -40,3 +46,12 @@ def test_the_floor_separates_earlier_from_later(clock: Any) -> None:
 
 def test_the_floor_is_the_millisecond_with_zeros_behind_it() -> None:
     assert str(uuid7_floor(datetime(1970, 1, 1, 0, 0, 1, 999, tzinfo=UTC))) == "00000000-03e8-0000-0000-000000000000"
+
+
+def test_ids_stay_different_when_the_drawn_bits_run_out(clock: Any) -> None:
+    ids = Ids(clock)
+    tails = set()
+    for _ in range(3_000):  # each takes 10 of the octets drawn at once
+        clock.advance(0.001)
+        tails.add(ids.new().int & (1 << 62) - 1)
+    assert len(tails) == 3_000

@@ -1,0 +1,124 @@
+"""The promises can be broken: each of these faults, put into the product on purpose, is found within a few simulated histories."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from posthouse.delivery import gate, ownership, settle, shaping, worker
+from posthouse.intake import commit
+from posthouse.ledger import events, suppression
+from posthouse.model.words import EventKind
+from posthouse.outbox import claims, sites
+from posthouse.outbox.sql import SQL
+from posthouse.runtime.queries import Query
+from tests.sim.world import Stage
+
+SEEDS = range(1, 31)
+Patch = pytest.MonkeyPatch
+
+
+def _rewrite(patch: Patch, name: str, old: str, new: str) -> None:
+    """Another text for a statement of the outbox."""
+    known = SQL._queries[name]
+    assert old in known.sql
+    patch.setitem(SQL._queries, name, Query(name, known.intent, known.sql.replace(old, new)))
+
+
+def forgetful_settler(patch: Patch) -> None:
+    async def forget(self: Any, batch: Any) -> list[None]:
+        self._hands.drop(ended.mail.recipient_id for ended in batch)
+        return [None] * len(batch)
+
+    patch.setattr(settle.Settler, "_commit", forget)
+
+
+def greedy_claim(patch: Patch) -> None:
+    _rewrite(patch, "claim", "state = 'ready'", "state IN ('ready', 'claimed')")
+
+
+def claim_from_the_bottom(patch: Patch) -> None:
+    _rewrite(patch, "claim", "priority DESC", "priority ASC")
+
+
+def recovery_from_the_living(patch: Patch) -> None:
+    _rewrite(patch, "orphans", "w.lease_until > $1", "w.lease_until > $1::timestamptz + interval '1 day'")
+
+
+def silent_recovery(patch: Patch) -> None:
+    said = worker._event
+
+    def silent(*args: Any) -> events.Event:
+        event = said(*args)
+        return events.Event(
+            event.workspace_id,
+            event.event_id,
+            event.occurred_at,
+            event.message_id,
+            event.recipient_id,
+            EventKind.RETRIED,
+        )
+
+    patch.setattr(worker, "_event", silent)
+
+
+def too_many_connections(patch: Patch) -> None:
+    patch.setattr(shaping, "connections_wanted", lambda load, limit: 8 if load.queued else load.connections)
+    patch.setattr(gate.Gate, "connections", lambda self, now: 8)
+    patch.setattr(gate.Gate, "may_dial", lambda self, now: True)
+
+
+def everybody_owns_everything(patch: Patch) -> None:
+    async def own(_: Any, __: Any, groups: Any, *___: Any) -> set[str]:
+        return set(groups)
+
+    patch.setattr(sites, "own", own)
+    patch.setattr(ownership.Owned, "should", lambda self, group: True)
+
+
+def deaf_to_suppressions(patch: Patch) -> None:
+    patch.setattr(suppression, "blocking", lambda entries, mail_class: None)
+
+
+def promise_before_the_commit(patch: Patch) -> None:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    patch.setattr(commit.Commit, "_write", nothing)
+
+
+def event_for_what_is_not_ours(patch: Patch) -> None:
+    real = claims.settle
+
+    async def settled(connection: Any, workspace_id: Any, worker_id: Any, settlements: Any) -> set[Any]:
+        await real(connection, workspace_id, worker_id, settlements)
+        return {settlement.recipient_id for settlement in settlements}
+
+    patch.setattr(claims, "settle", settled)
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (forgetful_settler, "nobody said so"),
+        (greedy_claim, "on the wire while it is"),
+        (claim_from_the_bottom, "could have gone for"),
+        (recovery_from_the_living, "alive and well"),
+        (silent_recovery, "nobody said so"),
+        (too_many_connections, "the limit is"),
+        (everybody_owns_everything, "the limit is"),
+        (deaf_to_suppressions, "after it was suppressed"),
+        (promise_before_the_commit, "was acknowledged and is not there"),
+        (event_for_what_is_not_ours, "final events"),
+    ],
+)
+def test_a_fault_in_the_product_is_found(
+    stage: Stage, monkeypatch: Patch, fault: Callable[[Patch], None], complaint: str
+) -> None:
+    fault(monkeypatch)
+    found: list[str] = []
+    for seed in SEEDS:
+        found += stage.play(seed).broken
+        if any(complaint in sentence for sentence in found):
+            return
+    pytest.fail(f"{len(SEEDS)} histories without it; they had {sorted(set(found))[:5]}")
