@@ -3,7 +3,8 @@
     python scripts/catalogue.py           adds what is new to each .po and drops what is gone, translations kept
     python scripts/catalogue.py --check   exits 1 when a sentence is missing or not translated; `make check` runs it
 
-Sentences are the first arguments of `_`, `ngettext` (templates), `N_`, `.say` and `.count` (Python).
+Sentences are the first arguments of `_`, `ngettext` (templates), `N_`, `.say` and `.count` (Python), and of `Sentence` in the
+module that says why a mail waits.
 """
 
 import ast
@@ -17,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 PAGES = Path(__file__).parent.parent / "src/posthouse/web/pages"
 LOCALE = PAGES / "locale"
+WAITING = PAGES.parents[1] / "outbox/waiting.py"
 _TEXT = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _ONE = re.compile(rf"(?<![\w.])_\(\s*{_TEXT}")
 _MANY = re.compile(rf"\bngettext\(\s*{_TEXT}\s*,\s*{_TEXT}")
@@ -26,7 +28,7 @@ Sentence = str | tuple[str, str]
 def sentences() -> dict[Sentence, set[str]]:
     """Every sentence with the files it stands in."""
     found: dict[Sentence, set[str]] = {}
-    for path in sorted([*PAGES.rglob("*.html"), *PAGES.glob("*.py")]):
+    for path in sorted([*PAGES.rglob("*.html"), *PAGES.glob("*.py"), WAITING]):
         text = path.read_text(encoding="utf-8")
         for sentence in _of_template(text) if path.suffix == ".html" else _of_module(text):
             found.setdefault(sentence, set()).add(path.name)
@@ -52,7 +54,7 @@ def _of_module(text: str) -> Iterator[Sentence]:
         name, words = _name(call.func), [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
         if name == "count" and len(words) >= 2 and all(isinstance(word, str) for word in words[:2]):
             yield str(words[0]), str(words[1])
-        elif name in ("N_", "say") and words and isinstance(words[0], str) and words[0] not in pairs:
+        elif name in ("N_", "say", "Sentence") and words and isinstance(words[0], str) and words[0] not in pairs:
             yield words[0]
 
 

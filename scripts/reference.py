@@ -1,6 +1,6 @@
 """Writes docs/reference from the code, so that it cannot say anything else.
 
-python scripts/reference.py           writes settings.md and api.md
+python scripts/reference.py           writes settings.md, api.md and shaping.md
 python scripts/reference.py --check   exits 1 when one of them is not what would be written; the unit tests run it
 """
 
@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from posthouse.delivery import rules, shaping_file
+from posthouse.delivery.rule_tables import KEYS
+from posthouse.model.words import Pool
 from posthouse.runtime import settings_source
 from posthouse.web.api import openapi
 from posthouse.web.api.message_schema import MESSAGE
@@ -41,6 +44,18 @@ Written by `make reference` from the routing table of the API; do not edit. A ru
 OpenAPI 3.1 at `/openapi.json`.
 
 {description}
+"""
+
+_SHAPING = """\
+# Shaping
+
+Written by `make reference` from `src/posthouse/delivery/shaping.toml`; do not edit.
+
+What receivers put up with, as data: how many connections, how fast, over which TLS, and what to do when their refusals say that it
+was too much. `posthouse shaping show DOMAIN` prints what holds for a domain and which table each number comes from,
+`posthouse shaping check FILE` says what is wrong with a file of your own, `posthouse shaping warmup ADDRESS --backlog N` forecasts a
+warm-up. A changed file is in force within seconds; one with mistakes is refused as a whole (`shaping.refused` in the log names
+each), and the rules before it stay.
 """
 
 
@@ -94,6 +109,25 @@ def api() -> str:
     for path, methods in document["paths"].items():
         blocks += [_operation(method.upper(), path, described) for method, described in methods.items()]
     return "\n".join([*blocks, *_problems()])
+
+
+def shaping() -> str:
+    """docs/reference/shaping.md."""
+    shipped = shaping_file.shipped()
+    book = rules.load(shipped)
+    sites = {"everyone else": ("example.org", ()), "fixed routes": ("route:25", ())}
+    sites = {each.name: (each.name, (each.suffixes[0],)) for each in book.providers} | sites
+    numbers = [number for number in KEYS if number not in {"ipv4_only", "remember_broken_tls_s", "idle_s"}]
+    lines = [f"| receiver | {' | '.join(KEYS[number] for number in numbers)} |", "|---" * (len(numbers) + 1) + "|"]
+    for name, (site, hosts) in sites.items():
+        limits = book.limits(Pool.TRANSACTIONAL, "", site, hosts)
+        cells = [_shown(getattr(limits, number)) for number in numbers]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([_SHAPING, *lines, "", "## The file", "", "```toml", shipped.content.decode().rstrip(), "```", ""])
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) if isinstance(value, tuple) else str(value or "")) or "no limit"
 
 
 def _message() -> Iterator[str]:
@@ -150,7 +184,7 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     """Exit status."""
-    written = {FOLDER / "settings.md": settings(), FOLDER / "api.md": api()}
+    written = {FOLDER / "settings.md": settings(), FOLDER / "api.md": api(), FOLDER / "shaping.md": shaping()}
     if "--check" not in sys.argv:
         FOLDER.mkdir(parents=True, exist_ok=True)
         for path, text in written.items():
