@@ -234,7 +234,10 @@ Zone = dict[tuple[str, str], Any]
 
 @dataclass(slots=True)
 class NameServer:
-    """A recursive resolver's face with a made-up zone. NODATA for other types of a known name, NXDOMAIN for other names."""
+    """A recursive resolver's face with a made-up zone. NODATA for other types of a known name, NXDOMAIN for other names.
+
+    With `secure` it says of every answer that DNSSEC vouches for it, but for questions about the names in `insecure`.
+    """
 
     zone: Zone
     port: int = 0
@@ -242,6 +245,8 @@ class NameServer:
     tcp_queries: int = 0
     truncate: bool = False
     ttl: int = 300
+    secure: bool = False
+    insecure: set[str] = field(default_factory=set)
 
     @property
     def address(self) -> str:
@@ -254,6 +259,8 @@ class NameServer:
         self.queries.append((name, rdtype))
         self.tcp_queries += tcp
         response = dns.message.make_response(query, recursion_available=True)
+        if self.secure and name not in self.insecure:
+            response.flags |= dns.flags.AD
         if self.truncate and not tcp:
             response.flags |= dns.flags.TC
             return response.to_wire()

@@ -28,6 +28,7 @@ from posthouse.accounts.users import Member
 from posthouse.accounts.workspaces import Preferences
 from posthouse.intake import operate
 from posthouse.intake.accept import Door
+from posthouse.intake.operate import Stop
 from posthouse.intake.request import Context, parse_message
 from posthouse.ledger import attempts, events
 from posthouse.ledger.attempts import Attempt
@@ -36,6 +37,7 @@ from posthouse.model.mail import Accepted, AcceptedRecipient, Submission, Submit
 from posthouse.model.outcome import Outcome, Stage
 from posthouse.model.words import EventKind, Role, Scope, Source, State
 from posthouse.outbox.operator import HOLD, Selection
+from posthouse.outbox.suspensions import Suspension
 from posthouse.runtime import network, postgres, vault
 from posthouse.runtime.clock import SystemClock
 from posthouse.runtime.ids import Ids
@@ -151,6 +153,8 @@ async def seed(process: Process, owner: Pool, count: int = 2_200) -> World:
         await _messages(past, clock, door, submitter, owner, world, count, now)
         await door.close()
     await operate.apply(process, workspace_id, HOLD, Selection(domain="kommune.example"), f"user:{EMAIL}")
+    stop = Stop(domain="webspeed.dk", until=now + timedelta(hours=20), reason="Their servers move tonight")
+    assert isinstance(await operate.suspend(process, workspace_id, stop, f"user:{EMAIL}"), Suspension)
     await owner.execute("ANALYZE")
     return world
 

@@ -64,7 +64,7 @@ async def test_a_message_is_accepted_and_can_be_followed(web: Web) -> None:
     assert shown["metadata"] == {"order": "1"}
     assert shown["compliance"] == {"class": "transactional", "basis": "relationship", "opt_out_shown": False}
     assert shown["tracking"]["opens"] == 0
-    assert "Queued" in shown["recipients"][0]["reason"]
+    assert "no process of the pool transactional is running" in shown["recipients"][0]["reason"]
     events = (await web.client.get(f"/v1/messages/{receipt['id']}/events")).json()["events"]
     assert [(event["kind"], event["recipient"]) for event in events] == [("accepted", "bo@example.org")]
     raw = await web.client.get(f"/v1/messages/{receipt['id']}/raw")
@@ -166,6 +166,9 @@ async def test_basic_authentication_takes_the_key_as_user_name(web: Web) -> None
         ("read", "POST", "/v1/keys"),
         ("read", "POST", "/v1/domains"),
         ("manage", "GET", "/v1/queue/shape"),
+        ("read", "POST", "/v1/queue/actions"),
+        ("send", "POST", "/v1/queue/suspensions"),
+        ("manage", "GET", "/v1/queue/suspensions"),
     ],
 )
 async def test_a_key_may_do_only_what_its_scopes_say(web: Web, scope: str, method: str, path: str) -> None:

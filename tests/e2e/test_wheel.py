@@ -27,7 +27,7 @@ import pytest
 from tests.e2e.product import START_S, STOP_S, free_port_base
 
 REPOSITORY = Path(__file__).parents[2]
-KINDS = {".py", ".sql", ".html", ".css", ".js", ".svg", ".po", ".txt", ".typed"}
+KINDS = {".py", ".sql", ".toml", ".html", ".css", ".js", ".svg", ".po", ".txt", ".typed"}
 NAMESPACE = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
 
 

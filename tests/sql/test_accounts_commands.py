@@ -140,3 +140,15 @@ async def test_without_a_workspace_the_command_says_what_to_do(posthouse) -> Non
     ended = await posthouse("key", "list")
     assert ended.status == 1
     assert "posthouse up" in ended.err
+
+
+async def test_a_domain_is_given_its_purpose_and_further_keys(posthouse, made) -> None:
+    added = await posthouse("domain", "add", "news.acme.test", "--class", "marketing", "--json")
+    assert added.json["classes"] == ["marketing"]
+    assigned = await posthouse("domain", "classes", "news.acme.test", "--class", "business", "--class", "transactional")
+    assert assigned.out == "news.acme.test is for business and transactional mail.\n"
+    assert (await posthouse("domain", "classes", "news.acme.test", "--json")).json["classes"] == []
+    more = await posthouse("domain", "keys", "news.acme.test", "--selector", "mk1", "--selector", "mk1-ed", "--json")
+    assert {"mk1", "mk1-ed"} <= set(more.json["selectors"])
+    again = await posthouse("domain", "keys", "news.acme.test", "--selector", "mk1")
+    assert (again.status, "There is a key mk1 already." in again.err) == (1, True)

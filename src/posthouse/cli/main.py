@@ -14,7 +14,9 @@ COMMANDS: Final = (
     ("config", "posthouse.cli.config:app", "Print and check settings."),
     ("doctor", "posthouse.cli.doctor:doctor_command", "Say what is wrong with this machine."),
     ("message", "posthouse.cli.message:app", "Send, find and read messages."),
-    ("queue", "posthouse.cli.queue:app", "See what waits and why; retry, hold, release, cancel."),
+    ("queue", "posthouse.cli.queue:app", "See what waits and why; retry, hold, suspend, move, bounce."),
+    ("shaping", "posthouse.cli.shaping:app", "How receivers are treated, and which rule says so."),
+    ("tls", "posthouse.cli.tls:app", "Which encryption receivers ask for, and how sessions fared."),
     ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
@@ -22,6 +24,7 @@ COMMANDS: Final = (
     ("backup", "posthouse.cli.backup:backup_command", "Write everything that is kept into one file."),
     ("restore", "posthouse.cli.restore:restore_command", "Bring a backup back."),
     ("lab", "posthouse.cli.lab:app", "The lab's addresses and mailbox."),
+    ("bench", "posthouse.cli.bench:bench_command", "Measure rates, latencies, CPU and memory on this machine."),
 )
 """Every command: its name, where it is, what it does."""
 

@@ -20,7 +20,7 @@ from posthouse.ledger.timeline import AttemptRow
 from posthouse.model.limits import PAGE_ROWS, PAGE_ROWS_DEFAULT
 from posthouse.model.mail import Accepted, Submission
 from posthouse.model.words import Source, State
-from posthouse.outbox import messages
+from posthouse.outbox import messages, situations
 from posthouse.outbox.messages import Filters, Listed, MessageRow
 from posthouse.outbox.operator import CANCEL, Selection
 from posthouse.web.api import views
@@ -225,7 +225,9 @@ async def _read(room: Room, message_id: UUID) -> Story:
         events = await timeline.events(connection, workspace_id, message_id)
         ids = [recipient.recipient_id for recipient in recipients]
         attempts = await timeline.attempts(connection, workspace_id, message_id, ids)
-    return Story(message, recipients, events, attempts, room.process.clock.now())
+        now = room.process.clock.now()
+        held_up = await situations.read(connection, workspace_id, recipients, now)
+    return Story(message, recipients, events, attempts, held_up, now)
 
 
 async def _existing(where: Where, number: int | None, message_id: UUID) -> MessageRow:

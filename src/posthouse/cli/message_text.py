@@ -14,6 +14,7 @@ from posthouse.ledger.timeline import AttemptRow, EventRow
 from posthouse.model.mail import Accepted, Submission
 from posthouse.model.words import State
 from posthouse.outbox.messages import Listed, MessageRow, RecipientRow
+from posthouse.outbox.situations import Situations
 from posthouse.outbox.waiting import explain
 from posthouse.web.api import views
 
@@ -35,6 +36,7 @@ class Story:
     recipients: list[RecipientRow]
     events: list[EventRow]
     attempts: list[AttemptRow]
+    situations: Situations
     now: datetime
 
 
@@ -83,7 +85,7 @@ def listing(found: Sequence[Listed], empty: str) -> Table | Text:
 def view(story: Story, *, transcript: bool) -> dict[str, Any]:
     """As the API shows it, and every attempt."""
     shown: dict[str, Any] = msgspec.to_builtins(
-        views.detail(story.message, story.recipients, story.events, story.now), enc_hook=str
+        views.detail(story.message, story.recipients, story.events, story.situations, story.now), enc_hook=str
     )
     return {**shown, "attempts": [_attempt_view(each, transcript) for each in story.attempts]}
 
@@ -125,7 +127,7 @@ def state(word: str) -> Text:
 
 def _recipient(recipient: RecipientRow, story: Story, transcript: bool) -> Text:
     told = Text(f"{recipient.address}  ", style="not bold").append_text(state(recipient.state))
-    told.append(f"\n  {explain(recipient, story.now)}\n")
+    told.append(f"\n  {explain(recipient, story.now, story.situations[recipient.recipient_id])}\n")
     for each in story.attempts:
         if each.recipient_id == recipient.recipient_id:
             told.append(f"  attempt {each.number}  {_attempt_line(each)}\n")

@@ -43,6 +43,8 @@ IDEMPOTENCY_KEY_CHARS: Final = 255
 PAGE_ROWS: Final = 100  # of one listing
 PAGE_ROWS_DEFAULT: Final = 25
 SEARCH_CHARS: Final = 255
+STATISTICS_DAYS: Final = 400  # of one answer: a year against the one before, month by month
+STATISTICS_DAYS_DEFAULT: Final = 14
 REQUEST_HEAD_OCTETS: Final = 32_768  # request line and headers together
 REQUEST_HEAD_S: Final = 10.0  # for them to arrive: a client that drips bytes must not hold a connection
 BODY_READ_S: Final = 60.0  # for a body to arrive: CALL_OCTETS over 6 Mbit/s
@@ -122,6 +124,7 @@ STS_FETCH_S: Final = 30.0  # of one policy file (RFC 8461 3.3 suggests a minute 
 STS_POLICY_OCTETS: Final = 65_536  # RFC 8461 3.3
 STS_PATTERNS: Final = 100  # of one policy; the longest seen in the wild has some thirty
 STS_MAX_AGE_S: Final = 31_557_600  # RFC 8461 3.2: a year
+STS_MIN_AGE_S: Final = 600  # a policy that says less would be fetched for every mail
 STS_REFUSED_S: Final = 300.0  # RFC 8461 3.3: a policy that could not be had is asked for again after this
 STS_REFRESH_S: Final = 86_400.0  # a policy in the cache is fetched anew this often, long before it ends
 STS_POLICIES: Final = 50_000  # known to one process, some 500 octets each
@@ -190,6 +193,8 @@ ACCOUNT_NAME_CHARS: Final = 100  # of a workspace, a person, a credential
 CREDENTIALS_PER_WORKSPACE: Final = 1_000  # live ones
 DOMAINS_PER_WORKSPACE: Final = 1_000
 DOMAINS_PER_CREDENTIAL: Final = 100
+KEYS_PER_DOMAIN: Final = 50  # DKIM keys, each a DNS record that somebody has to publish
+ALLOW_LISTS_CHARS: Final = 500  # of a note
 NETWORKS_PER_CREDENTIAL: Final = 50
 OPEN_NETWORK_PREFIX_V4: Final = 24  # submission without AUTH from a wider public network would trust strangers
 OPEN_NETWORK_PREFIX_V6: Final = 48  # one site (RFC 6177)
@@ -215,8 +220,29 @@ ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
 AUDIT_PAGE: Final = 1_000  # entries read at a time
 DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisational domain
 
+# --- Mass mail among single messages
+MASS_RECIPIENTS: Final = 100  # of one text within MASS_WINDOW_MINUTES; AMB-23 draws the line here
+MASS_WINDOW_MINUTES: Final = 10
+MASS_RECIPIENTS_OF_ONE: Final = 50  # of one message
+MASS_REASON_CHARS: Final = 255  # of a sender who insists
+MASS_TEXTS: Final = 20_000  # texts a process remembers in each of two generations, some 150 octets each
+MASS_TEXT_OCTETS: Final = 65_536  # of a body that are looked at; the fingerprint has its whole length
+MASS_SHARED: Final = 1_000  # texts told to other processes at a time
+MASS_SHARE_S: Final = 1.0  # how often processes tell each other ...
+MASS_SHARE_SOON: Final = 20  # ... and at once when a text has so many recipients they have not heard of
+NOTICES_PER_ROUND: Final = 500  # failures read at a time by the process that tells their senders
+
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
+
+# --- The queue, by hand
+SUSPENSIONS_PER_WORKSPACE: Final = 1_000  # in force at once; every dispatcher reads all of them
+OPERATOR_REASON_CHARS: Final = 500  # of why somebody did something, shown with each mail it was done to
+REPLY_SOUGHT_CHARS: Final = 200  # of a receiver's words to find mail by
+ATTEMPTS_SOUGHT: Final = 1_000
+PLACES_COUNTED: Final = 10_000  # mails looked at to say how many go before those of one page; beyond it "more than"
+PLACES_COUNTED_LEAST: Final = 100  # ... of each destination, however many there are on the page
+SITE_NOTE_S: Final = 30.0  # what a site's owner said is believed this long
 
 # --- Shaping rules
 SHAPING_FILE_OCTETS: Final = 1_048_576  # of an operator's own file: thousands of domains
@@ -225,6 +251,9 @@ ACTION_TEXTS: Final = 50  # looked for in each refusal by one action
 ACTION_TEXT_CHARS: Final = 200
 ACTION_MATCHES: Final = 100  # remembered by one path until an action acts
 WARMUP_DAYS: Final = 366  # of one plan, and of a forecast
+
+# --- Memory
+COLLECT_AFTER: Final = 50_000  # more objects made than freed since the last look for unreachable cycles
 
 # --- Group commit, in and out
 CALLS_PER_COMMIT: Final = 200  # requests that share one transaction; more would make the first of them wait

@@ -77,6 +77,8 @@ class Submission:
     notes: tuple[Note, ...] = ()  # ignored headers and the like, shown as events
     verified_tls: bool = False  # rather not at all than to a receiver whose certificate proves nothing
     pool: Pool | None = None  # None: the one of its class
+    mass_reason: str = ""  # why the same text may go to many although it is no mass mail
+    null_sender: bool = False  # it came with the return path <>: nobody wants to hear of its failure
     message_id: UUID | None = None  # when the content already names it (Received, Feedback-ID); else the door makes one
 
 
@@ -113,7 +115,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not accepted, nothing kept. `status` is the HTTP status (403 or 422) that says whose fault it is."""
+    """Not accepted, nothing kept. `status` is the HTTP status that says whose fault it is: 403, 422, or 429 (later perhaps)."""
 
     problems: tuple[FieldProblem, ...]
     status: int = 422

@@ -9,6 +9,7 @@ class Source(StrEnum):
     API = "api"
     SMTP = "smtp"
     MANUAL = "manual"
+    NOTICE = "notice"  # our own, to a sender whose mail was not delivered
 
 
 class MailClass(StrEnum):
@@ -77,17 +78,35 @@ class EventKind(StrEnum):
     HELD = "held"
     RELEASED = "released"
     RETRIED = "retried"
+    MOVED = "moved"
     LATE_BOUNCE = "late_bounce"
     DELAYED = "delayed"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
     HEADER_IGNORED = "header_ignored"
     PRIORITY_HEADER_IGNORED = "priority_header_ignored"
+    CLASS_CROSSED = "class_crossed"
+    MASS_FLAGGED = "mass_flagged"
 
 
 FINAL_EVENTS = frozenset(
     {EventKind.DELIVERED, EventKind.BOUNCED, EventKind.EXPIRED, EventKind.CANCELLED, EventKind.SUPPRESSED}
 )
+
+
+class ClassPolicy(StrEnum):
+    """What is done about mail from a domain that is meant for other classes."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class MassPolicy(StrEnum):
+    """What is done about mass mail that is sent as single messages."""
+
+    FLAG = "flag"
+    HOLD = "hold"
+    REFUSE = "refuse"
 
 
 class Scope(StrEnum):

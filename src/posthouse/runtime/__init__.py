@@ -15,6 +15,7 @@ How a process comes to life, in order:
     embedded     initdb and postgres from the installed wheel, as root or not, restarted when killed
     vault        data keys under a key-encryption key that never is in the database
     backup       the whole installation into one `archive` and back, through pg_dump and pg_restore (`dump`)
+    dns, https   what strangers publish: names, and files by name, bounded and never from inside
     health       the small HTTP port of each process: /healthz, /readyz, /metrics
 
 A role ends in one of three ways: asked (SIGTERM, or the supervisor is gone: `stopping` is set and the role drains), failed (an

@@ -31,10 +31,12 @@ class Child:
         group: int | None = None,
         cwd: Path | None = None,
         output: IO[bytes] | None = None,
+        errors: IO[bytes] | None = None,
         pass_fds: Sequence[int] = (),
         when_orphaned: signal.Signals | None = None,
     ) -> Self:
-        """Start a program; `output` takes what it says, `when_orphaned` is sent to it when this process dies."""
+        """Start a program; `output` takes what it says, and its errors unless `errors` does; `when_orphaned` is sent to it when
+        this process dies."""
         return cls(
             subprocess.Popen(  # noqa: S603 - the command is ours
                 command,
@@ -45,7 +47,7 @@ class Child:
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=output,
+                stderr=output if errors is None else errors,
                 pass_fds=pass_fds,
                 start_new_session=True,
                 preexec_fn=None if when_orphaned is None else _on_death_of_parent(when_orphaned),

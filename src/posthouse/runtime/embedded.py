@@ -35,6 +35,7 @@ DATABASE: Final = "posthouse"
 APP_ROLE: Final = "posthouse_app"
 _SOCKET_FOLDER_CHARS: Final = 90  # sun_path holds 107 and the socket's own name takes 16 of them
 _POLL_S: Final = 0.05
+_PAUSE_S: Final = 1.0
 _STATUS_LINE: Final = 7  # of postmaster.pid; pg_ctl waits for it too
 
 _CONF: Final = """\
@@ -151,8 +152,20 @@ class Server:
             if self._stopping:
                 return
             self._log.error("postgres.died", status=status)
-            await self._start_patiently(self._runner)
-            on_restart()
+            await self._start_however_long_it_takes()
+            if not self._stopping:
+                on_restart()
+
+    async def _start_however_long_it_takes(self) -> None:
+        """A full disk becomes free again; until then the doors say "later", which is better than nobody at home."""
+        while not self._stopping:
+            try:
+                await self._start_patiently(self._runner)
+            except (EmbeddedError, OSError) as error:
+                self._log.error("postgres.does_not_start", error=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
 
     async def stop(self) -> None:
         """Disconnect everybody and end; what was committed is kept."""

@@ -188,7 +188,10 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Deliver to loopback and private addresses found in DNS. Only where DNS is trusted.")
     ] = False
     resolvers: Annotated[
-        tuple[str, ...], Meta(description='DNS servers, "ip" or "ip:port". Empty: those of /etc/resolv.conf.')
+        tuple[str, ...],
+        Meta(
+            description='DNS servers, "ip" or "ip:port", believed about DNSSEC. Empty: those of /etc/resolv.conf, believed if on loopback.'
+        ),
     ] = ()
 
 
@@ -216,7 +219,10 @@ class PoolLimits(Struct, frozen=True, forbid_unknown_fields=True):
     helo: Annotated[str, Meta(description="Name it says in EHLO where its source has none. Empty: the hostname.")] = ""
     selectors: Annotated[
         tuple[str, ...],
-        Meta(description="DKIM selectors of this pool alone. Empty: those every pool signs with."),
+        Meta(
+            description="DKIM selectors of this pool alone; -ed at the end names an Ed25519 key. Keys are made when a domain is added or"
+            " verified, and sign once they are published. Empty: those every pool signs with."
+        ),
     ] = ()
 
 

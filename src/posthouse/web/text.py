@@ -146,6 +146,10 @@ class Speech:
             return f"{numbers.format_decimal(seconds, '0.0', locale=self.locale)} s"
         return dates.format_timedelta(end - start, locale=self.locale)
 
+    def duration(self, length: timedelta) -> str:
+        """About so long, in words: "3 minutes"."""
+        return dates.format_timedelta(length, threshold=1.5, locale=self.locale)
+
     def exact(self, moment: datetime) -> str:
         """The moment to the second, with its zone."""
         local = moment.astimezone(self.zone)

@@ -197,6 +197,54 @@ def test_the_queue_says_what_an_action_touches_before_it_does_it(open_page: Open
     expect(page.get_by_text("Released.")).to_be_visible()
 
 
+def test_a_destination_is_suspended_its_mail_says_so_and_it_is_resumed(open_page: Open, site: Site) -> None:
+    page = open_page("/queue")
+    page.get_by_role("link", name="Suspend: yahoo.com").click()
+    expect(page.get_by_label("Destination")).to_have_value("yahoo.com")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_role("alert")).to_contain_text("Say why: whoever asks why the mail waits is told.")
+    page.get_by_label("Reason").fill("They asked for a pause")
+    page.get_by_label("For how long").select_option("1 day")
+    page.get_by_role("button", name="Suspend").click()
+    row = page.get_by_role("row", name=re.compile("Mail for yahoo.com"))
+    expect(row).to_contain_text("They asked for a pause.")
+    page.goto(f"/messages/{site.world.examples['waiting']}")
+    expect(page.locator("#life")).to_contain_text("Mail for yahoo.com is suspended by ann@acme.example until")
+    page.goto("/queue")
+    page.get_by_role("button", name="Resume: Mail for yahoo.com").click()
+    expect(page.get_by_text("Resumed. The mail goes at its own time.")).to_be_visible()
+    expect(row).to_have_count(0)
+
+
+def test_mail_is_chosen_by_conditions_counted_and_only_then_bounced(open_page: Open) -> None:
+    page = open_page("/queue/select")
+    page.get_by_role("button", name="Bounce").click()
+    expect(page.get_by_role("alert")).to_contain_text("Give at least one condition.")
+    page.get_by_label("Destination").fill("kommune.example")
+    page.get_by_label("State").select_option("Held")
+    page.get_by_label("Words of the last reply").fill("stopped by")
+    page.get_by_role("button", name="Bounce").click()
+    expect(page.get_by_text(re.compile(r"mails? ends? as bounced"))).to_be_visible()
+    page.get_by_role("button", name="Bounce").click()
+    expect(page.locator(".wrong")).to_contain_text("Say why: the reason is shown as that of the bounce.")
+    page.get_by_role("link", name="Back").click()
+    expect(page.get_by_label("Destination")).to_have_value("kommune.example")
+
+
+def test_marketing_is_moved_among_resets_only_by_force(open_page: Open) -> None:
+    page = open_page("/queue/move?domain=kommune.example&to=marketing")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("Moved to the other pool.")).to_be_visible()
+    page.get_by_role("link", name="More: kommune.example").click()
+    page.get_by_label("Move to the pool").select_option("transactional")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text(re.compile("of them (is|are) marketing"))).to_be_visible()
+    page.get_by_label("Move marketing too").check()
+    page.get_by_label("Reason").fill("They were moved by mistake")
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("Moved to the other pool.")).to_be_visible()
+
+
 def test_a_number_of_the_queue_opens_exactly_that_many_messages(open_page: Open) -> None:
     page = open_page("/queue")
     link = page.locator("tr", has_text="kommune.example").locator("td.total a")
@@ -253,7 +301,7 @@ def test_a_reader_sees_but_is_offered_no_change_and_cannot_make_one(open_page: O
     expect(page.locator("#life form")).to_have_count(0)
     again = f"/messages/{site.world.examples['delivered']}/resend"
     expect(page.get_by_role("link", name="Send a test")).to_have_count(0)
-    for path in ("/send", "/keys/new", "/queue/hold?domain=yahoo.com", "/settings/audit", again):
+    for path in ("/send", "/keys/new", "/queue/hold?domain=yahoo.com", "/queue/suspend", "/settings/audit", again):
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 403

@@ -34,6 +34,20 @@ async def test_an_answer_is_remembered_until_its_time_is_over(clock) -> None:
     assert await recent.get("ann") == "2"
 
 
+async def test_what_is_at_hand_is_what_need_not_be_asked_for(clock) -> None:
+    source = Source()
+    recent = Recent(clock, source.load)
+    assert recent.at_hand("ann") is None
+    await recent.get("ann")
+    assert recent.at_hand("ann") == "1"
+    clock.advance(limits.DIRECTORY_TTL_S)
+    assert recent.at_hand("ann") is None
+    await recent.get("ann")
+    recent.forget()
+    assert recent.at_hand("ann") is None
+    assert source.asked == ["ann", "ann"]
+
+
 async def test_that_there_is_none_is_remembered_for_less_long(clock) -> None:
     source = Source()
     recent = Recent(clock, source.load)

@@ -42,7 +42,7 @@ def test_every_command_says_what_it_does_with_an_example_of_itself(
     assert said.count(f"posthouse {' '.join(words)}") >= 2
 
 
-@pytest.mark.parametrize("noun", ["message", "queue", "backup", "restore", "domain", "key", "user"])
+@pytest.mark.parametrize("noun", ["message", "queue", "shaping", "backup", "restore", "domain", "key", "user"])
 def test_what_touches_an_installation_says_its_exit_statuses(
     noun: str, help_of: Callable[[tuple[str, ...]], str]
 ) -> None:

@@ -7,7 +7,7 @@ from posthouse.cli.up import Choice, announce, chosen, with_lab_routes
 from posthouse.runtime.seats import doors
 from posthouse.runtime.settings import Settings
 
-SETTINGS = Settings().with_("processes", delivery=1)
+SETTINGS = Settings().with_("processes", transactional=1)
 LAB = Choice(lab=True, json=False, port_base=None)
 
 
@@ -33,6 +33,8 @@ def test_ports_count_from_the_base() -> None:
         9013,
         9014,
         9015,
+        9016,
+        9017,
     ]
 
 

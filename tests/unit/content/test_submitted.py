@@ -46,12 +46,12 @@ def test_a_message_from_the_api_gets_no_received_line() -> None:
 
 
 def test_what_is_meant_for_us_is_taken_out_and_handed_over() -> None:
-    ours = b"X-Mail-Tag: a\r\nX-MAIL-TAG: b\r\nx-mail-expires: 60\r\nX-Mail-Secure: yes\r\nBcc: x@y.z,\r\n q@y.z\r\nReturn-Path: <r@x>\r\n"
+    ours = b"X-Mail-Tag: a\r\nX-MAIL-TAG: b\r\nx-mail-expires: 60\r\nX-Mail-Track: opens\r\nBcc: x@y.z,\r\n q@y.z\r\nReturn-Path: <r@x>\r\n"
     result = prepared(ours + PLAIN + BODY)
     assert result.content == RECEIVED + FEEDBACK + PLAIN + BODY
-    assert result.options == {"x-mail-tag": "a,b", "x-mail-expires": "60", "x-mail-secure": "yes"}
+    assert result.options == {"x-mail-tag": "a,b", "x-mail-expires": "60", "x-mail-track": "opens"}
     assert [mailbox.address for mailbox in result.bcc] == ["x@y.z", "q@y.z"]
-    assert result.notes == (Note(EventKind.HEADER_IGNORED, "X-Mail-Secure is not available yet and was removed."),)
+    assert result.notes == (Note(EventKind.HEADER_IGNORED, "X-Mail-Track is not available yet and was removed."),)
 
 
 @pytest.mark.parametrize("name", ["X-Priority", "Priority", "X-Message-Priority"])

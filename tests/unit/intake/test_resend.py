@@ -10,7 +10,7 @@ import pytest
 from posthouse.intake.resend import RESENT_FROM, again, chosen
 from posthouse.model.limits import METADATA_ENTRIES
 from posthouse.model.mail import Recipient, Refused, Submitter
-from posthouse.model.words import Kind, MailClass, Route, Scope, Source, State
+from posthouse.model.words import Kind, MailClass, Pool, Route, Scope, Source, State
 from posthouse.outbox.messages import MessageRow, RecipientRow
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ ORIGINAL = MessageRow(
 
 def known(*recipients: Recipient) -> list[RecipientRow]:
     values: dict[str, Any] = {
-        "message_id": OLD, "state": State.BOUNCED, "priority": 7, "not_before": NOW, "expires_at": NOW, "attempts": 1,
+        "message_id": OLD, "pool": Pool.TRANSACTIONAL, "state": State.BOUNCED, "priority": 7, "not_before": NOW, "expires_at": NOW, "attempts": 1,
         "claimed_at": None, "settled_at": NOW, "reason": "", "code": 550, "enhanced": None, "remote": None,
     }  # fmt: skip
     return [

@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from posthouse.model.words import Kind, Source, State
+from posthouse.model.words import Kind, Pool, Source, State
 from posthouse.outbox.messages import Filters, RecipientRow
 from posthouse.outbox.operator import CANCEL
-from posthouse.web.pages import assets, query, reading, story, words
+from posthouse.outbox.sites import SiteNote, Standing
+from posthouse.outbox.waiting import FREE, Situation
+from posthouse.web.pages import assets, query, reading, selecting, story, words
 from posthouse.web.pages.home import Day, nice_top, plot
 from posthouse.web.pages.sign_in_pages import local
 from posthouse.web.text import Speech
@@ -21,7 +23,7 @@ SPEECH = Speech("en", ZoneInfo("UTC"), NOW)
 def recipient(state: State, **changes: object) -> RecipientRow:
     values: dict[str, object] = {
         "recipient_id": UUID(int=1), "message_id": UUID(int=2), "address": "anna@there.example", "domain": "there.example",
-        "kind": Kind.TO, "state": state, "priority": 4, "not_before": NOW + timedelta(minutes=5),
+        "kind": Kind.TO, "pool": Pool.TRANSACTIONAL, "state": state, "priority": 4, "not_before": NOW + timedelta(minutes=5),
         "expires_at": NOW + timedelta(days=3), "attempts": 2, "claimed_at": None, "settled_at": None, "reason": "", "code": 451,
         "enhanced": "4.7.1", "remote": "mx1.there.example",
     }  # fmt: skip
@@ -29,21 +31,40 @@ def recipient(state: State, **changes: object) -> RecipientRow:
 
 
 @pytest.mark.parametrize(
-    ("row", "sentence"),
+    ("row", "situation", "sentence"),
     [
-        (recipient(State.WAITING), "The server answered 451 4.7.1. Next try 12:05."),
-        (recipient(State.WAITING, attempts=0), "Scheduled: it leaves at 12:05."),
-        (recipient(State.WAITING, reason="mx1 is busy."), "mx1 is busy. Next try 12:05."),
-        (recipient(State.READY), "Next in line for there.example at priority 4."),
-        (recipient(State.CLAIMED), "Being handed to there.example, attempt 2."),
-        (recipient(State.HELD), "Someone stopped it. It waits until released, at most until 24 Nov 12:00."),
-        (recipient(State.DELIVERED, code=250, enhanced="2.0.0"), "mx1.there.example accepted it: 250 2.0.0"),
-        (recipient(State.BOUNCED, reason="No such user."), "No such user."),
-        (recipient(State.EXPIRED), "It could not be delivered within its lifetime."),
+        (recipient(State.WAITING, attempts=0), FREE, "Scheduled: it leaves at 12:05."),
+        (
+            recipient(State.WAITING, reason="mx1 is busy."),
+            FREE,
+            "Waiting after attempt 2: mx1 is busy. Next try 12:05.",
+        ),
+        (
+            recipient(State.HELD),
+            FREE,
+            "Held: somebody stopped it. It waits until it is released, at most until 24 Nov 12:00.",
+        ),
+        (
+            recipient(State.READY),
+            Situation(before=10_000, more=True),
+            "In line for there.example at priority 4. Mails of this workspace before it: more than 10,000.",
+        ),
+        (recipient(State.BOUNCED, reason="No such user."), FREE, "No such user."),
     ],
 )
-def test_every_state_has_its_sentence(row: RecipientRow, sentence: str) -> None:
-    assert words.why(row, SPEECH) == sentence
+def test_a_page_says_why_in_the_readers_own_time(row: RecipientRow, situation: Situation, sentence: str) -> None:
+    assert words.why(row, situation, SPEECH) == sentence
+
+
+def test_why_is_said_in_the_readers_language() -> None:
+    danish = Speech("da", ZoneInfo("Europe/Copenhagen"), NOW)
+    slow = SiteNote("mx", Standing.BUSY, "default", "", None, 5, 9, 2.0)
+    situation = Situation(site=slow, before=3600)
+    assert words.why(recipient(State.WAITING, attempts=0), FREE, danish) == "Planlagt: den sendes 13:05."
+    assert words.why(recipient(State.READY), situation, danish) == (
+        "Alle 5 forbindelser, der må være åbne til mx, er i brug. Reglen er default."
+        " Mails fra dette arbejdsområde foran den: 3.600, i det nuværende tempo mindst 30 minutter."
+    )
 
 
 def test_every_stored_word_has_a_label() -> None:
@@ -170,3 +191,38 @@ def test_what_the_database_cannot_hold_never_reaches_it() -> None:
 def test_a_static_file_has_one_path_and_no_other(path: str) -> None:
     with pytest.raises(KeyError):
         assets.asset(path)
+
+
+@pytest.mark.parametrize(
+    ("params", "given"),
+    [
+        ({"domain": "There.Example"}, {"domain": "there.example"}),
+        ({"state": "held", "tag": " news "}, {"state": State.HELD, "tag": "news"}),
+        ({"priority_from": "0", "priority_to": "3"}, {"priority_least": 0, "priority_most": 3}),
+        ({"older_than": "6"}, {"accepted_before": NOW - timedelta(hours=6)}),
+        ({"reply": "over quota", "attempts": "3"}, {"reply": "over quota", "attempts_least": 3}),
+    ],
+)
+def test_the_conditions_of_a_form_say_which_mail_is_meant(params: dict[str, str], given: dict[str, object]) -> None:
+    asked = selecting.read(params, NOW)
+    assert asked.selection is not None
+    assert asked.selection.given == given
+
+
+@pytest.mark.parametrize(
+    ("params", "bad"),
+    [
+        ({}, "domain"),
+        ({"domain": "no domain"}, "domain"),
+        ({"tag": "news", "state": "delivered"}, "state"),
+        ({"tag": "news", "pool": "bulk"}, "pool"),
+        ({"tag": "news", "priority_from": "ten"}, "priority_from"),
+        ({"tag": "news", "attempts": "0"}, "attempts"),
+        ({"tag": "news", "older_than": "-1"}, "older_than"),
+        ({"message": "x"}, "message"),
+    ],
+)
+def test_a_condition_that_cannot_be_read_is_never_passed_over(params: dict[str, str], bad: str) -> None:
+    asked = selecting.read(params, NOW)
+    assert asked.selection is None
+    assert list(asked.errors) == [bad]

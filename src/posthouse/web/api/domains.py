@@ -1,4 +1,4 @@
-"""Sending domains: adding them, the DNS records to publish, and verification."""
+"""Sending domains: adding them, what they are for, their keys, the DNS records to publish, and verification."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,18 +7,50 @@ import msgspec
 from msgspec import Meta
 
 from posthouse.accounts import changes, domains
-from posthouse.accounts.dns_records import Purpose, records_for
+from posthouse.accounts.dns_records import Purpose
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.selectors import Selectors
+from posthouse.model import limits
+from posthouse.model.words import MailClass, Pool
 from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
 from posthouse.wire.addresses import to_a_label
 
+_CLASSES: Schema = {
+    "type": "array",
+    "items": {"type": "string", "enum": [*MailClass]},
+    "maxItems": len(MailClass),
+    "description": "the mail it is for; all when empty. Other mail from it is warned of or refused, as the workspace's settings say",
+}
 DOMAIN_BODY: Schema = {
     "type": "object",
-    "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "the domain in From"}},
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "the domain in From"},
+        "classes": _CLASSES,
+    },
     "required": ["name"],
+    "additionalProperties": False,
+}
+CLASSES_BODY: Schema = {
+    "type": "object",
+    "properties": {"classes": _CLASSES},
+    "required": ["classes"],
+    "additionalProperties": False,
+}
+KEYS_BODY: Schema = {
+    "type": "object",
+    "properties": {
+        "selectors": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 63},
+            "minItems": 1,
+            "maxItems": limits.KEYS_PER_DOMAIN,
+            "description": "names of the new keys; one that ends in `-ed` gets an Ed25519 key, any other an RSA key",
+        }
+    },
+    "required": ["selectors"],
     "additionalProperties": False,
 }
 
@@ -32,6 +64,9 @@ class RecordView(msgspec.Struct, frozen=True):
     value: str
     why: str
     required: bool
+    pools: Annotated[
+        tuple[Pool, ...], Meta(description="of a DKIM key: the pools that alone sign with it; all when empty")
+    ]
 
 
 class CheckView(msgspec.Struct, frozen=True):
@@ -49,6 +84,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     """A line of the list of domains."""
 
     name: str
+    classes: Annotated[tuple[MailClass, ...], Meta(description="the mail it is for; all when empty")]
     verified_at: Annotated[datetime | None, Meta(description="null: no mail may be sent from it yet")]
     checked_at: datetime | None
     created_at: datetime
@@ -64,6 +100,7 @@ class DomainView(msgspec.Struct, frozen=True):
     """One sending domain with what to publish for it."""
 
     name: str
+    classes: Annotated[tuple[MailClass, ...], Meta(description="the mail it is for; all when empty")]
     verified_at: datetime | None
     checked_at: datetime | None
     created_at: datetime
@@ -75,7 +112,9 @@ async def list_domains(exchange: Exchange) -> Answer:
     """The workspace's sending domains."""
     async with exchange.rooms.process.pool.acquire() as connection:
         found = await domains.listing(connection, exchange.submitter.workspace_id)
-    lines = (DomainSummary(each.name, each.verified_at, each.checked_at, each.created_at) for each in found)
+    lines = (
+        DomainSummary(each.name, _classes(each), each.verified_at, each.checked_at, each.created_at) for each in found
+    )
     return answer(Domains(tuple(lines)))
 
 
@@ -85,8 +124,9 @@ async def add_domain(exchange: Exchange) -> Answer:
     if isinstance(body, Answer):
         return body
     submitter = exchange.submitter
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
-        outcome = await domains.add(change, body["name"])
+    process, own = exchange.rooms.process, Selectors.of(exchange.rooms.process.settings).all
+    async with changes.making(process, submitter.workspace_id, f"key:{submitter.name}") as change:
+        outcome = await domains.add(change, body["name"], own, frozenset(map(MailClass, body.get("classes", ()))))
     return answer(_view(exchange, outcome), 201) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome))
 
 
@@ -94,6 +134,33 @@ async def show_domain(exchange: Exchange) -> Answer:
     """One domain."""
     found = await _find(exchange)
     return answer(_view(exchange, found)) if found else _unknown()
+
+
+async def assign_domain(exchange: Exchange) -> Answer:
+    """Say what mail a domain is for."""
+    body = read_object(exchange.body, CLASSES_BODY)
+    if isinstance(body, Answer):
+        return body
+    found, submitter = await _find(exchange), exchange.submitter
+    if found is None:
+        return _unknown()
+    classes = frozenset(map(MailClass, body["classes"]))
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+        assigned = await domains.assign(change, found.domain_id, classes)
+    return answer(_view(exchange, assigned)) if assigned else _unknown()
+
+
+async def add_keys(exchange: Exchange) -> Answer:
+    """Make further DKIM keys of a domain."""
+    body = read_object(exchange.body, KEYS_BODY)
+    if isinstance(body, Answer):
+        return body
+    found, submitter = await _find(exchange), exchange.submitter
+    if found is None:
+        return _unknown()
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+        outcome = await domains.add_keys(change, found, body["selectors"])
+    return answer(_view(exchange, outcome), 201) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome))
 
 
 async def verify_domain(exchange: Exchange) -> Answer:
@@ -116,16 +183,20 @@ async def _find(exchange: Exchange) -> SendingDomain | None:
 
 
 def _view(exchange: Exchange, domain: SendingDomain) -> DomainView:
-    settings = exchange.rooms.process.settings
-    records = records_for(domain, settings.server.hostname, settings.bounce_domain)
+    records = domains.records(exchange.rooms.process.settings, domain)
     return DomainView(
         name=domain.name,
+        classes=_classes(domain),
         verified_at=domain.verified_at,
         checked_at=domain.checked_at,
         created_at=domain.created_at,
-        records=tuple(RecordView(r.purpose, r.name, r.type, r.value, r.why, r.required) for r in records),
+        records=tuple(RecordView(r.purpose, r.name, r.type, r.value, r.why, r.required, r.pools) for r in records),
         checks=tuple(CheckView(c.purpose, c.name, c.type, c.passed, c.detail, tuple(c.found)) for c in domain.checks),
     )
+
+
+def _classes(domain: SendingDomain) -> tuple[MailClass, ...]:
+    return tuple(each for each in MailClass if each in domain.mail_classes)
 
 
 def _unknown() -> Answer:

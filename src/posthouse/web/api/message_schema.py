@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from posthouse.intake.request import READERS
+from posthouse.intake.request_fields import VERIFIED
 from posthouse.model.limits import (
     ADDRESS_OCTETS,
     ATTACHMENTS_PER_MESSAGE,
@@ -10,6 +11,9 @@ from posthouse.model.limits import (
     FILENAME_CHARS,
     HEADER_VALUE_CHARS,
     HEADERS_PER_MESSAGE,
+    MASS_REASON_CHARS,
+    MASS_RECIPIENTS,
+    MASS_WINDOW_MINUTES,
     MESSAGE_LIFETIME_S,
     MESSAGES_PER_CALL,
     METADATA_CHARS,
@@ -22,7 +26,7 @@ from posthouse.model.limits import (
     TAG_CHARS,
     TAGS_PER_MESSAGE,
 )
-from posthouse.model.words import MailClass
+from posthouse.model.words import MailClass, Pool
 from posthouse.web.api.operation import Schema
 
 _LINE: Final = "^[^\\x00-\\x1f\\x7f]*$"  # no line breaks and other control characters
@@ -113,6 +117,12 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "enum": [*MailClass],
         "description": "what the message is for; the key's class when absent",
     },
+    "pool": {
+        "type": "string",
+        "enum": [*Pool],
+        "description": "the lane it leaves by; the one of its class when absent. A transactional message may choose `notification`:"
+        " mail each of many people wants, which waits behind none of theirs and is never taken for mass mail",
+    },
     "priority": {
         "type": "integer",
         "minimum": PRIORITY_LOWEST,
@@ -130,6 +140,19 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "minimum": 1,
         "maximum": MESSAGE_LIFETIME_S,
         "description": "seconds after which it is given up instead of delivered late, as a login code needs",
+    },
+    "tls": {
+        "type": "string",
+        "enum": [VERIFIED],
+        "description": "`verified`: rather not at all than to a receiver that does not prove by its certificate who it is",
+    },
+    "mass_reason": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MASS_REASON_CHARS,
+        "pattern": _LINE,
+        "description": f"why this text may go to more than {MASS_RECIPIENTS} people in {MASS_WINDOW_MINUTES} minutes although it is neither"
+        " marketing nor a notification, say a warning to everybody; kept in the audit log",
     },
 }
 assert _PROPERTIES.keys() == READERS.keys(), "the reference and the parser name different fields"

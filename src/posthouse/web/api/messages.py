@@ -14,7 +14,7 @@ from posthouse.ledger import timeline
 from posthouse.ledger.timeline import AttemptRow
 from posthouse.model.limits import ADDRESS_OCTETS, DISPLAY_NAME_CHARS, PAGE_ROWS_DEFAULT, RECIPIENTS_PER_MESSAGE
 from posthouse.model.mail import Refused
-from posthouse.outbox import messages
+from posthouse.outbox import messages, situations
 from posthouse.outbox.messages import Filters, MessageRow
 from posthouse.outbox.operator import CANCEL, Selection
 from posthouse.runtime.postgres import Connection
@@ -51,7 +51,7 @@ async def search(exchange: Exchange) -> Answer:
     query = cast("dict[str, Any]", dict(exchange.query))
     limit = query.pop("limit", PAGE_ROWS_DEFAULT)
     after = query.pop("cursor", None)
-    filters = Filters(query=query.pop("q", ""), **query)
+    filters = Filters(query=query.pop("q", ""), mail_class=query.pop("class", None), **query)
     async with exchange.rooms.process.pool.acquire() as connection:
         listed = await messages.search(connection, exchange.submitter.workspace_id, filters, after, limit)
     following = listed[-1].message.message_id if len(listed) == limit else None
@@ -67,7 +67,9 @@ async def show(exchange: Exchange) -> Answer:
         workspace_id, message_id = exchange.submitter.workspace_id, message.message_id
         recipients = await messages.recipients(connection, workspace_id, message_id)
         events = await timeline.events(connection, workspace_id, message_id)
-    return answer(views.detail(message, recipients, events, exchange.rooms.process.clock.now()))
+        now = exchange.rooms.process.clock.now()
+        held_up = await situations.read(connection, workspace_id, recipients, now)
+    return answer(views.detail(message, recipients, events, held_up, now))
 
 
 async def events(exchange: Exchange) -> Answer:

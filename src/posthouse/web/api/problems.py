@@ -55,6 +55,11 @@ TYPES: Final = {
     ),
     415: Type("unsupported-media-type", "The body has the wrong media type", "Send `Content-Type: application/json`."),
     422: Type("invalid", "Some fields are not valid", "Every bad field is named under `errors`. Nothing was kept."),
+    429: Type(
+        "too-many",
+        "This is mass mail",
+        "Send it as marketing, or as a notification, or say in `mass_reason` why the same text goes to so many.",
+    ),
     500: Type("internal", "Posthouse failed", "This is a defect of Posthouse; its log has the details."),
     503: Type("unavailable", "Not available right now", "Nothing was accepted. Try again after `Retry-After` seconds."),
 }

@@ -4,14 +4,16 @@ It stands in front of the framework that serves the pages: one way for all opera
 tenth of the framework's cost per request, which is what `POST /v1/messages` needs.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from posthouse.intake.request_problems import Problems
 from posthouse.intake.scan import ScannerError
+from posthouse.model import limits
 from posthouse.model.mail import Submitter
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.web.api.bodies import ClientGoneError, Held, Receive, read_body
@@ -28,6 +30,7 @@ Scope = MutableMapping[str, Any]
 
 _RETRY: Final = (("retry-after", "5"),)
 _CHALLENGE: Final = (("www-authenticate", 'Bearer realm="posthouse"'),)
+_Done = TypeVar("_Done")
 _Route = tuple[re.Pattern[str], dict[str, Operation]]
 
 
@@ -81,7 +84,7 @@ class Api:
         self, operation: Operation, parameters: dict[str, str], scope: Scope, receive: Receive
     ) -> Answer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        submitter = await self._authenticated(headers, scope)
+        submitter = await _in_time(self._authenticated(headers, scope))
         if submitter is None:
             return refuse(
                 401, "There is no such key, it is revoked, or it may not be used from this address.", _CHALLENGE
@@ -92,7 +95,7 @@ class Api:
         if isinstance(query, Answer):
             return query
         if operation.body is None:
-            return await operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b""))
+            return await _in_time(operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b"")))
         if refused := _media_refused(headers):
             return refused
         body = await read_body(receive, headers.get("content-length", ""), self._held)
@@ -100,7 +103,8 @@ class Api:
             return body
         try:
             target = f"{operation.method} {scope['path']}?{scope['query_string'].decode('latin-1')}"
-            return await operation.run(Exchange(self._rooms, submitter, target, parameters, query, headers, body))
+            asked = Exchange(self._rooms, submitter, target, parameters, query, headers, body)
+            return await _in_time(operation.run(asked))
         finally:
             self._held.octets -= len(body)
 
@@ -126,6 +130,12 @@ class Api:
             if match := pattern.fullmatch(path):
                 return methods, match.groupdict()
         return None, {}
+
+
+async def _in_time(work: Awaitable[_Done]) -> _Done:
+    """Its result. TimeoutError after ACCEPT_S: a database that stands still says nothing, and the client shall hear 503."""
+    async with asyncio.timeout(limits.ACCEPT_S):
+        return await work
 
 
 async def write(answer: Answer, send: Send) -> None:

@@ -9,10 +9,12 @@ from posthouse.model.limits import (
     PAGE_ROWS_DEFAULT,
     RECIPIENTS_PER_CALL,
     SEARCH_CHARS,
+    STATISTICS_DAYS,
+    STATISTICS_DAYS_DEFAULT,
     TAG_CHARS,
 )
-from posthouse.model.words import Scope, Source, State
-from posthouse.web.api import credentials, domains, messages, queue, views
+from posthouse.model.words import MailClass, Scope, Source, State
+from posthouse.web.api import credentials, domains, messages, queue, queue_actions, statistics, views
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.submit import MessageReceipt, Results, submit
@@ -28,6 +30,7 @@ _FILTERS: Final = (
     Parameter("domain", {"type": "string", "maxLength": 253}, "only messages to this recipient domain"),
     Parameter("tag", {"type": "string", "maxLength": TAG_CHARS}, "only messages with this tag"),
     Parameter("source", {"type": "string", "enum": [*Source]}, "only messages that came in this way"),
+    Parameter("class", {"type": "string", "enum": [*MailClass]}, "only messages of this class"),
     Parameter("since", _TIME, "accepted at or after this time"),
     Parameter("until", _TIME, "accepted before this time"),
     Parameter("cursor", _ID, "`next` of the page before"),
@@ -47,6 +50,16 @@ _RESEND: Final = """\
 A new message with the content as it was accepted goes to all recipients of the old one, or to those in `to`. Only Message-ID and Date
 are new; its metadata names the old message as `resent_from`. Sender, domain and suppressions are judged as of now. The body may be left
 out. Repeating the request sends it once more, unless it has an `Idempotency-Key`."""
+_ACT: Final = """\
+The action is done to every recipient's mail that meets all conditions of the selection and is waiting, ready or held; what is being sent
+at this moment is not touched. Bouncing ends the mail with your reason and leaves the address usable. Moving marketing to the transactional
+pool has to be forced. Every action is in the audit log, and an event with each message."""
+_SUSPEND: Final = """\
+Suspended mail stays in the queue, keeps its own times, and says by whom and why it is held up. A new suspension takes the place of one
+that stops the same mail."""
+_KEYS: Final = """\
+A key signs once the DNS was seen to publish it. Name its selector in the settings of a pool (`[marketing] selectors`) to have that pool
+sign with it alone, so that what receivers think of one pool's signature says nothing about another's."""
 _IDEMPOTENCY: Final = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
@@ -68,7 +81,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             ),
             200: Reply("Dry run: the same answer with nothing kept.", (MessageReceipt, Results)),
         },
-        problems=(400, 403, 408, 409, 413, 415, 422),
+        problems=(400, 403, 408, 409, 413, 415, 422, 429),
         description=_SUBMIT,
         query=(Parameter("dry_run", {"type": "boolean", "default": False}, "decide and answer, but keep nothing"),),
         headers=(_IDEMPOTENCY,),
@@ -138,7 +151,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         Scope.SEND,
         messages.resend,
         {202: Reply("Accepted and committed: the receipt of the new message.", (MessageReceipt,))},
-        problems=(400, 404, 408, 409, 413, 415),
+        problems=(400, 404, 408, 409, 413, 415, 429),
         description=_RESEND,
         headers=(_IDEMPOTENCY,),
         body=messages.RESEND_BODY,
@@ -155,6 +168,81 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         queue.queue_shape,
         {200: Reply("The shape of the queue.", (queue.QueueShape,))},
         group="Queue",
+    ),
+    Operation(
+        "POST",
+        "/v1/queue/actions",
+        "actOnQueue",
+        "Retry, hold, release, cancel, bounce or move queued mail",
+        Scope.MANAGE,
+        queue_actions.act,
+        {200: Reply("Done, or counted: how many mails it touches.", (queue_actions.Acted,))},
+        problems=(400, 408, 413, 415, 422),
+        description=_ACT,
+        body=queue_actions.ACTION_BODY,
+        example={
+            "action": "bounce",
+            "selection": {"domain": "example.org", "reply": "over quota", "attempts": 3},
+            "reason": "The mailbox is given up.",
+            "dry_run": True,
+        },
+        group="Queue",
+    ),
+    Operation(
+        "GET",
+        "/v1/queue/suspensions",
+        "listSuspensions",
+        "What is suspended",
+        Scope.READ,
+        queue_actions.list_suspensions,
+        {200: Reply("What is in force.", (queue_actions.Suspensions,))},
+        group="Queue",
+    ),
+    Operation(
+        "POST",
+        "/v1/queue/suspensions",
+        "suspendMail",
+        "Suspend or drain a destination, a pool or both",
+        Scope.MANAGE,
+        queue_actions.suspend,
+        {201: Reply("In force.", (queue_actions.SuspensionView,))},
+        problems=(400, 408, 413, 415, 422),
+        description=_SUSPEND,
+        body=queue_actions.SUSPENSION_BODY,
+        example={"domain": "example.org", "reason": "They asked us to pause until their migration is over."},
+        group="Queue",
+    ),
+    Operation(
+        "DELETE",
+        "/v1/queue/suspensions/{id}",
+        "resumeMail",
+        "Resume what was suspended",
+        Scope.MANAGE,
+        queue_actions.resume,
+        {204: Reply("Resumed: the mail goes at its own time.", media="")},
+        problems=(404,),
+        path_parameters={"id": _ID},
+        group="Queue",
+    ),
+    Operation(
+        "GET",
+        "/v1/statistics",
+        "getStatistics",
+        "What happened by day",
+        Scope.READ,
+        statistics.statistics,
+        {200: Reply("The days.", (statistics.Statistics,))},
+        problems=(422,),
+        query=(
+            Parameter("class", {"type": "string", "enum": [*MailClass]}, "only mail of this class"),
+            Parameter(
+                "days",
+                {"type": "integer", "minimum": 1, "maximum": STATISTICS_DAYS, "default": STATISTICS_DAYS_DEFAULT},
+                "how many, today included",
+            ),
+            Parameter("zone", {"type": "string", "maxLength": 64, "default": "UTC"}, "time zone in which days begin"),
+        ),
+        group="Statistics",
     ),
     Operation(
         "GET",
@@ -176,7 +264,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
         problems=(400, 408, 413, 415, 422),
         body=domains.DOMAIN_BODY,
-        example={"name": "example.com"},
+        example={"name": "news.example.com", "classes": ["marketing"]},
         group="Domains",
     ),
     Operation(
@@ -188,6 +276,35 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         domains.show_domain,
         {200: Reply("The domain.", (domains.DomainView,))},
         problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "PATCH",
+        "/v1/domains/{name}",
+        "assignDomain",
+        "Say what mail a domain is for",
+        Scope.MANAGE,
+        domains.assign_domain,
+        {200: Reply("The domain.", (domains.DomainView,))},
+        problems=(400, 404, 408, 413, 415, 422),
+        body=domains.CLASSES_BODY,
+        example={"classes": ["marketing"]},
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains/{name}/keys",
+        "addDomainKeys",
+        "Make further DKIM keys",
+        Scope.MANAGE,
+        domains.add_keys,
+        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
+        problems=(400, 404, 408, 413, 415, 422),
+        description=_KEYS,
+        body=domains.KEYS_BODY,
+        example={"selectors": ["mk1", "mk1-ed"]},
         path_parameters={"name": _NAME},
         group="Domains",
     ),

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from posthouse.ledger.timeline import EventRow
-from posthouse.model.words import FINAL_STATES, EventKind, Kind, MailClass, Route, Source, State
+from posthouse.model.words import FINAL_STATES, EventKind, Kind, MailClass, Pool, Route, Source, State
 from posthouse.outbox.messages import Listed, MessageRow, RecipientRow
-from posthouse.outbox.waiting import explain
+from posthouse.outbox.situations import Situations
+from posthouse.outbox.waiting import Situation, explain
 
 PARTLY: Final = "partly_delivered"
 _UNSETTLED: Final = (State.CLAIMED, State.READY, State.WAITING, State.HELD)  # the nearest to leaving first
@@ -62,8 +63,9 @@ class RecipientView(msgspec.Struct, frozen=True):
     id: UUID
     address: str
     kind: Kind
+    pool: Annotated[Pool, Meta(description="the processes it leaves by")]
     status: State
-    reason: Annotated[str, Meta(description="where it is and why, in one sentence")]
+    reason: Annotated[str, Meta(description="where it is and why, with the rule named and the time it ends")]
     attempts: int
     next_attempt_at: Annotated[datetime | None, Meta(description="null when it is settled or may go at once")]
     settled_at: datetime | None
@@ -103,8 +105,10 @@ class MessageView(msgspec.Struct, frozen=True, rename={"mail_class": "class", "s
     route: Route
     reason: Annotated[str, Meta(description="why it takes this road")]
     mail_class: MailClass
+    pool: Annotated[Pool, Meta(description="the lane it leaves by")]
     priority: int
     source: Source
+    tls: Annotated[str, Meta(description="verified: only to receivers that prove who they are; empty: no demand")]
     sender: str
     subject: str
     tags: tuple[str, ...]
@@ -164,7 +168,11 @@ def summary(listed: Listed) -> MessageSummary:
 
 
 def detail(
-    message: MessageRow, recipients: Sequence[RecipientRow], events: Sequence[EventRow], now: datetime
+    message: MessageRow,
+    recipients: Sequence[RecipientRow],
+    events: Sequence[EventRow],
+    situations: Situations,
+    now: datetime,
 ) -> MessageView:
     """The whole message."""
     return MessageView(
@@ -174,8 +182,10 @@ def detail(
         route=message.route,
         reason=message.route_reason,
         mail_class=message.mail_class,
+        pool=recipients[0].pool,
         priority=message.priority,
         source=message.source,
+        tls=message.tls,
         sender=message.sender,
         subject=message.subject,
         tags=message.tags,
@@ -186,7 +196,7 @@ def detail(
         size=message.octets,
         compliance=Compliance(message.mail_class, _BASIS[message.mail_class], opt_out_shown=False),
         tracking=_tracking(events),
-        recipients=tuple(_recipient(recipient, now) for recipient in recipients),
+        recipients=tuple(_recipient(each, situations[each.recipient_id], now) for each in recipients),
     )
 
 
@@ -215,14 +225,15 @@ def _tracking(events: Sequence[EventRow]) -> Tracking:
     )
 
 
-def _recipient(recipient: RecipientRow, now: datetime) -> RecipientView:
+def _recipient(recipient: RecipientRow, situation: Situation, now: datetime) -> RecipientView:
     pending = recipient.state not in FINAL_STATES and recipient.not_before > now
     return RecipientView(
         id=recipient.recipient_id,
         address=recipient.address,
         kind=recipient.kind,
+        pool=recipient.pool,
         status=recipient.state,
-        reason=explain(recipient, now),
+        reason=explain(recipient, now, situation),
         attempts=recipient.attempts,
         next_attempt_at=recipient.not_before if pending else None,
         settled_at=recipient.settled_at,

@@ -2,7 +2,7 @@
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `queue_pages`,
-`key_pages`, `settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+`queue_acts`, `suspension_pages`, `key_pages`, `settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -24,11 +24,13 @@ from posthouse.web.pages import (
     key_pages,
     message,
     message_list,
+    queue_acts,
     queue_pages,
     resend_pages,
     send,
     settings_pages,
     sign_in_pages,
+    suspension_pages,
 )
 from posthouse.web.pages.session import provide_person
 from posthouse.web.pages.trouble import exception_handlers
@@ -55,11 +57,16 @@ _signed_in: Final = Router(
         domain_pages.domain_add,
         domain_pages.domain_page,
         domain_pages.domain_verify,
+        domain_pages.domain_classes,
         domain_pages.domain_remove_page,
         domain_pages.domain_remove,
         queue_pages.queue_page,
-        queue_pages.queue_act_page,
-        queue_pages.queue_act,
+        queue_acts.queue_select_page,
+        queue_acts.queue_act_page,
+        queue_acts.queue_act,
+        suspension_pages.suspend_page,
+        suspension_pages.suspend,
+        suspension_pages.resume,
         key_pages.key_list,
         key_pages.key_form,
         key_pages.key_create,

@@ -9,13 +9,14 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from posthouse.accounts import changes, domains
-from posthouse.accounts.dns_records import Check, DnsRecord, Purpose, records_for
+from posthouse.accounts.dns_records import Check, DnsRecord, Purpose
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.selectors import Selectors
 from posthouse.accounts.sign_in import SignedIn
-from posthouse.model.words import Role
+from posthouse.model.words import ClassPolicy, MailClass, Role
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.view import by_field, page, part, see
-from posthouse.web.pages.words import N_
+from posthouse.web.pages.words import CLASSES, N_, POOLS
 from posthouse.web.text import Speech
 
 _TITLES: Final = {Purpose.OWNERSHIP: N_("Ownership"), Purpose.DKIM: "DKIM", Purpose.SPF: "SPF", Purpose.DMARC: "DMARC"}
@@ -43,9 +44,9 @@ async def domain_list(request: Page, person: Person) -> Response[str]:
 async def domain_add(request: Page, person: Person) -> Response[str] | Redirect:
     """Adds one and goes to its records."""
     need(person, Role.ADMIN)
-    name = text(await form(request, person), "name")
-    async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
-        outcome = await domains.add(change, name)
+    name, process = text(await form(request, person), "name"), rooms(request).process
+    async with changes.making(process, person.workspace.workspace_id, person.actor) as change:
+        outcome = await domains.add(change, name, Selectors.of(process.settings).all)
     if isinstance(outcome, SendingDomain):
         return see(f"/domains/{outcome.domain_id}")
     errors = by_field(outcome, speech(request, person))
@@ -71,6 +72,20 @@ async def domain_verify(request: Page, person: Person, domain_id: FromPath[UUID]
     if "hx-request" in request.headers:
         return part(request, person, "domain_records.html", **_records(request, person, domain))
     return see(f"/domains/{domain_id}")
+
+
+@post("/domains/{domain_id:uuid}/classes", include_in_schema=False)
+async def domain_classes(request: Page, person: Person, domain_id: FromPath[UUID]) -> Redirect:
+    """Says what the domain is for."""
+    need(person, Role.ADMIN)
+    fields = await form(request, person)
+    ticked = frozenset(each for each in MailClass if text(fields, each) == "1")
+    async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
+        # Everything is what nothing in particular means too, and stays true when a class is added.
+        domain = await domains.assign(change, domain_id, frozenset() if len(ticked) == len(MailClass) else ticked)
+    if domain is None:
+        raise NotFoundException
+    return see(f"/domains/{domain_id}?said=saved")
 
 
 @get("/domains/{domain_id:uuid}/remove", include_in_schema=False)
@@ -124,22 +139,27 @@ async def _found(request: Page, person: SignedIn, domain_id: UUID) -> SendingDom
 async def _list(request: Page, person: SignedIn, status: int = 200, **context: Any) -> Response[str]:  # noqa: ANN401
     async with rooms(request).process.pool.acquire() as connection:
         found = await domains.listing(connection, person.workspace.workspace_id)
-    known: dict[str, Any] = {"form": {"name": ""}, "domains": found}
+    known: dict[str, Any] = {"form": {"name": ""}, "domains": found, "classes": CLASSES}
     return page(request, person, "domains.html", "domains", status=status, **(known | context))
 
 
 def _records(request: Page, person: SignedIn, domain: SendingDomain) -> dict[str, Any]:
     spoken = speech(request, person)
     checks = {(check.purpose, check.name): check for check in domain.checks}
-    settings = rooms(request).process.settings
-    records = records_for(domain, settings.server.hostname, settings.bounce_domain)
-    return {"domain": domain, "records": [_record(r, checks.get((r.purpose, r.name)), spoken) for r in records]}
+    records = domains.records(rooms(request).process.settings, domain)
+    return {
+        "domain": domain,
+        "records": [_record(r, checks.get((r.purpose, r.name)), spoken) for r in records],
+        "classes": CLASSES,
+        "refuses": person.workspace.class_policy is ClassPolicy.REFUSE,
+    }
 
 
 def _record(record: DnsRecord, check: Check | None, spoken: Speech) -> dict[str, Any]:
     """One row of the table."""
     return {
         "title": spoken.say(_TITLES[record.purpose]),
+        "pools": [spoken.say(POOLS[pool]) for pool in record.pools],
         "why": spoken.say(_WHY[record.purpose]),
         "type": record.type,
         "name": record.name,

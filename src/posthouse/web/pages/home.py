@@ -1,7 +1,7 @@
 """Home: today against the two weeks before, what needs a hand, and for a new workspace how to begin."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,8 +11,9 @@ from litestar import Response, get
 from posthouse.accounts import domains
 from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.sign_in import SignedIn
-from posthouse.ledger import timeline
-from posthouse.model.words import EventKind, State
+from posthouse.ledger import mass, timeline
+from posthouse.ledger.mass import MassMailing
+from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import messages, shape
 from posthouse.outbox.messages import Filters
 from posthouse.outbox.shape import AGES_MINUTES, ShapeRow
@@ -22,7 +23,7 @@ from posthouse.web.pages.key_pages import smtp_settings
 from posthouse.web.pages.query import UNSETTLED
 from posthouse.web.pages.session import Page, Person, rooms, speech
 from posthouse.web.pages.view import page, part
-from posthouse.web.pages.words import N_
+from posthouse.web.pages.words import CLASSES, N_
 from posthouse.web.text import Speech
 
 DAYS: Final = 14
@@ -30,6 +31,14 @@ _SLOW_BUCKET: Final = AGES_MINUTES.index(80) + 1  # waiting longer than this is 
 _BOUNCES_WORRY: Final = 0.05  # receivers begin to distrust a sender around there
 _MANY: Final = 100  # mails, below which a share says little
 _SLOW_SHOWN: Final = 4
+_MASSES_SHOWN: Final = 4
+_MASS_SHOWN: Final = timedelta(days=1)
+_MASS_WORDS: Final = {
+    "flag": N_("From {sender}. It is sent; if it is a newsletter, it belongs to marketing."),
+    "hold": N_("From {sender}. It is held: release it, or send it as marketing."),
+    "refuse": N_("From {sender}. It was refused, as the settings say."),
+    "allow": N_("From {sender}. It was sent, as its sender gave a reason; the audit log has it."),
+}
 _PLOT_TOP, _PLOT_HEIGHT, _PLOT_LEFT, _PLOT_WIDTH = 12, 164, 44, 596
 
 
@@ -63,12 +72,16 @@ _PAST_S: Final = 300.0
 async def home_page(request: Page, person: Person) -> Response[str]:
     """The page, or its changing part alone."""
     process, workspace_id, spoken = rooms(request).process, person.workspace.workspace_id, speech(request, person)
-    days = [_day(day, counts, spoken) for day, counts in (await _by_day(request, workspace_id, spoken)).items()]
+    chosen = query.word(MailClass, request.query_params.get("class", ""))
+    counted = await _by_day(request, workspace_id, spoken, chosen)
+    days = [_day(day, counts, spoken, chosen) for day, counts in counted.items()]
     async with process.pool.acquire() as connection:
         todo = await _todo(connection, person, days[-1], spoken)
         newest = await messages.search(connection, workspace_id, Filters(), None, 1)
     context: dict[str, Any] = {
-        "figures": _figures(days, spoken),
+        "figures": _figures(days, spoken, chosen),
+        "classes": _classes(chosen),
+        "chosen": chosen,
         "days": days,
         "compared": any(day.accepted for day in days[:-1]),
         "plot": plot(days, spoken),
@@ -81,25 +94,36 @@ async def home_page(request: Page, person: Person) -> Response[str]:
     return page(request, person, "home.html", "home", **context)
 
 
-async def _by_day(request: Page, workspace_id: UUID, spoken: Speech) -> dict[date, dict[EventKind, int]]:
+async def _by_day(
+    request: Page, workspace_id: UUID, spoken: Speech, chosen: MailClass | None
+) -> dict[date, dict[EventKind, int]]:
     """The last days, today fresh, the others remembered for some minutes."""
     process = rooms(request).process
-    past: dict[tuple[UUID, str], _Past] = request.app.state.setdefault("home_past", {})
+    past: dict[tuple[UUID, str, MailClass | None], _Past] = request.app.state.setdefault("home_past", {})
     key, at, today = (
-        (workspace_id, spoken.zone.key),
+        (workspace_id, spoken.zone.key, chosen),
         process.clock.monotonic(),
         spoken.now.astimezone(spoken.zone).date(),
     )
     known = past.get(key)
     span = 1 if known and known.today == today and at - known.asked_at < _PAST_S else DAYS
     async with process.pool.acquire() as connection:
-        fresh = await timeline.by_day(connection, workspace_id, spoken.now, span, spoken.zone)
+        fresh = await timeline.by_day(connection, workspace_id, spoken.now, span, spoken.zone, chosen)
     if known is None or span == DAYS:
         past[key] = known = _Past(at, today, fresh)
     return known.days | fresh
 
 
-def _day(day: date, counts: dict[EventKind, int], spoken: Speech) -> Day:
+def _classes(chosen: MailClass | None) -> list[dict[str, Any]]:
+    """The page for all mail, and for each class alone."""
+    every = {"label": N_("All mail"), "href": "/", "current": chosen is None}
+    return [
+        every,
+        *({"label": CLASSES[each], "href": f"/?class={each}", "current": each is chosen} for each in MailClass),
+    ]
+
+
+def _day(day: date, counts: dict[EventKind, int], spoken: Speech, chosen: MailClass | None) -> Day:
     return Day(
         day=day,
         accepted=counts.get(EventKind.ACCEPTED, 0),
@@ -108,33 +132,37 @@ def _day(day: date, counts: dict[EventKind, int], spoken: Speech) -> Day:
         bounced=counts.get(EventKind.BOUNCED, 0) + counts.get(EventKind.LATE_BOUNCE, 0),
         complained=counts.get(EventKind.COMPLAINED, 0),
         label=dates.format_date(day, "d MMM", locale=spoken.locale),
-        href=query.link(since=day.isoformat(), until=day.isoformat()),
+        href=query.link(since=day.isoformat(), until=day.isoformat(), **_of(chosen)),
     )
 
 
-def _figures(days: list[Day], spoken: Speech) -> list[dict[str, Any]]:
+def _of(chosen: MailClass | None) -> dict[str, str]:
+    return {"class": chosen} if chosen else {}
+
+
+def _figures(days: list[Day], spoken: Speech, chosen: MailClass | None) -> list[dict[str, Any]]:
     """Today's numbers with the average of the days before and the share of what was settled."""
     *before, today = days
     settled = today.delivered + today.bounced
-    since = today.day.isoformat()
+    since, of = today.day.isoformat(), _of(chosen)
     rows = (
-        (N_("Accepted"), "", "accepted", query.link(since=since), ""),
+        (N_("Accepted"), "", "accepted", query.link(since=since, **of), ""),
         (
             N_("Delivered"),
             "good",
             "delivered",
-            query.link(since=since, state=State.DELIVERED),
+            query.link(since=since, state=State.DELIVERED, **of),
             spoken.percent(today.delivered, settled),
         ),
-        (N_("Deferred"), "wait", "deferred", query.link(state=State.WAITING), ""),
+        (N_("Deferred"), "wait", "deferred", query.link(state=State.WAITING, **of), ""),
         (
             N_("Bounced"),
             "bad",
             "bounced",
-            query.link(since=since, state=State.BOUNCED),
+            query.link(since=since, state=State.BOUNCED, **of),
             spoken.percent(today.bounced, settled),
         ),
-        (N_("Complaints"), "bad", "complained", query.link(since=since), ""),
+        (N_("Complaints"), "bad", "complained", query.link(since=since, **of), ""),
     )
     return [
         {
@@ -213,6 +241,7 @@ async def _todo(connection: Connection, person: SignedIn, today: Day, spoken: Sp
     found = await domains.listing(connection, workspace_id)
     return [
         *_bounce_items(today, spoken),
+        *_mass_items(await mass.mailings(connection, workspace_id, spoken.now - _MASS_SHOWN, _MASSES_SHOWN), spoken),
         *_slow_items(rows, spoken),
         *_held_items(counts.get(State.HELD, 0), spoken),
         *_domain_items(found, spoken),
@@ -248,6 +277,20 @@ def _slow_items(rows: list[ShapeRow], spoken: Speech) -> list[dict[str, str]]:
         }
         for domain, mails in sorted(slow, key=lambda item: -item[1])[:_SLOW_SHOWN]
         if mails
+    ]
+
+
+def _mass_items(found: list[MassMailing], spoken: Speech) -> list[dict[str, str]]:
+    """Mass mail among single messages, with what was done about it."""
+    return [
+        {
+            "icon": "warning",
+            "tone": "bad" if each.action in ("hold", "refuse") else "",
+            "text": spoken.say("“{subject}” goes to many at once", subject=each.subject or each.sender),
+            "more": spoken.say(_MASS_WORDS[each.action], sender=each.sender),
+            "href": f"/messages/{each.message_id}" if each.message_id else "/settings",
+        }
+        for each in found
     ]
 
 

@@ -17,7 +17,7 @@ from posthouse.intake.resend import RESENT_FROM
 from posthouse.ledger import timeline
 from posthouse.ledger.timeline import AttemptRow
 from posthouse.model.words import FINAL_STATES, Role
-from posthouse.outbox import messages
+from posthouse.outbox import messages, situations
 from posthouse.outbox.messages import MessageRow, RecipientRow
 from posthouse.outbox.operator import ACTIONS, Selection
 from posthouse.runtime.postgres import Connection
@@ -137,9 +137,13 @@ async def _life(connection: Connection, message: MessageRow, person: SignedIn, s
     recipients = await messages.recipients(connection, workspace_id, message_id)
     events = await timeline.events(connection, workspace_id, message_id)
     attempts = await _attempts(connection, workspace_id, message_id, recipients)
+    held_up = await situations.read(connection, workspace_id, recipients, spoken.now)
     states = [recipient.state for recipient in recipients]
     return {
-        "recipients": [{"row": recipient, "why": words.why(recipient, spoken)} for recipient in recipients],
+        "recipients": [
+            {"row": recipient, "why": words.why(recipient, held_up[recipient.recipient_id], spoken)}
+            for recipient in recipients
+        ],
         "totals": words.in_order({state: states.count(state) for state in set(states)}),
         "timeline": story.timeline(events, attempts, recipients, spoken),
         "actions": story.buttons(recipients, spoken) if person.may(Role.SENDER) else [],

@@ -1,6 +1,6 @@
 """The list of messages: newest first, searched and filtered by its address, refreshing itself while it shows the newest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from posthouse.web.pages import query, words
 from posthouse.web.pages.query import UNSETTLED, UNSETTLED_STATES, Asked
 from posthouse.web.pages.session import Page, Person, rooms, speech
 from posthouse.web.pages.view import page, part
-from posthouse.web.pages.words import N_, SOURCES
+from posthouse.web.pages.words import CLASSES, N_, SOURCES
 
 _PER_PAGE: Final = 50
 _TABS: Final = (
@@ -73,6 +73,7 @@ def _frame(asked: Asked) -> dict[str, Any]:
         "kept": asked.kept,
         "query": asked.filters.query,
         "sources": SOURCES,
+        "classes": CLASSES,
         "live": asked.after is None,
         "here_url": asked.link(),
     }
@@ -91,7 +92,7 @@ async def search(connection: Connection, workspace_id: UUID, asked: Asked, limit
 
 
 def _with_state(filters: Filters, state: State) -> Filters:
-    return Filters(filters.query, state, filters.domain, filters.tag, filters.source, filters.since, filters.until)
+    return replace(filters, state=state)
 
 
 def _line(listed: Listed) -> Line:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from posthouse.model.words import Source, State
+from posthouse.model.words import MailClass, Source, State
 from posthouse.outbox.messages import Filters
 
 UNSETTLED: Final = "unsettled"
@@ -41,20 +41,27 @@ class Asked:
 
 def link(**values: str) -> str:
     """The address of a list."""
-    said = {name: value for name, value in values.items() if value}
-    return "/messages" + (f"?{urlencode(said)}" if said else "")
+    said = encoded(values)
+    return "/messages" + (f"?{said}" if said else "")
+
+
+def encoded(values: Mapping[str, str]) -> str:
+    """The part of an address after the question mark; empty values are left out."""
+    return urlencode({name: value for name, value in values.items() if value})
 
 
 def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
     """Understands what it can; a filter it cannot read is as if it were not there."""
     said = {name: text(params, name) for name in ("q", "domain", "tag")}
     kept = {name: value for name, value in said.items() if value}
-    state, source = _word(State, params.get("state", "")), _word(Source, params.get("source", ""))
+    state, source = word(State, params.get("state", "")), word(Source, params.get("source", ""))
     unsettled = params.get("state") == UNSETTLED
     if state or unsettled:
         kept["state"] = state or UNSETTLED
     if source:
         kept["source"] = source
+    if mail_class := word(MailClass, params.get("class", "")):
+        kept["class"] = mail_class
     since, until = _moment(params.get("since", ""), zone, 0), _moment(params.get("until", ""), zone, 1)
     kept |= {name: params[name] for name, moment in (("since", since), ("until", until)) if moment}
     filters = Filters(
@@ -63,6 +70,7 @@ def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
         domain=kept.get("domain", "").lower(),
         tag=kept.get("tag", ""),
         source=source,
+        mail_class=mail_class,
         since=since,
         until=until,
     )
@@ -74,7 +82,8 @@ def text(params: Mapping[str, str], name: str) -> str:
     return params.get(name, "").replace("\0", "").strip()
 
 
-def _word(words: type[_Word], text: str) -> _Word | None:
+def word(words: type[_Word], text: str) -> _Word | None:
+    """The word that a parameter is, None when it is none of these."""
     return words(text) if text in set(words) else None
 
 

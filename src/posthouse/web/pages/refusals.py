@@ -22,4 +22,10 @@ REFUSALS: Final = frozenset({
     N_("Line breaks and other control characters are not allowed here."),
     N_("This is not a usable mail address. It has no @."),
     N_("This is not a usable mail address. The part after the @ is no domain name."),
+    N_("All mail has neither pool nor domain."),
+    N_("Name a destination, a pool or both, or say that you mean all mail."),
+    N_("Say why: whoever asks why the mail waits is told."),
+    N_("Say why: the reason is shown as that of the bounce."),
+    N_("Say why it has to be forced."),
+    N_("Everything leaves by the transactional pool while delivery.shared_pool is set."),
 })  # fmt: skip

@@ -11,8 +11,9 @@ from litestar.response import Redirect
 from posthouse.accounts import audit, changes, users, workspaces
 from posthouse.accounts.sign_in import SignedIn, TooMany
 from posthouse.accounts.workspaces import Preferences, Workspace
+from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import Role
+from posthouse.model.words import ClassPolicy, MassPolicy, Role
 from posthouse.web.api.caller import client_ip
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.sign_in_pages import gate, too_many
@@ -25,6 +26,15 @@ _TABS: Final = (
     {"name": "you", "href": "/settings/you", "label": N_("You")},
     {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
 )
+_CLASS_POLICIES: Final = {
+    ClassPolicy.WARN: N_("Send it, and say so with the message"),
+    ClassPolicy.REFUSE: N_("Refuse it"),
+}
+_MASS_POLICIES: Final = {
+    MassPolicy.HOLD: N_("Hold it until someone releases it"),
+    MassPolicy.REFUSE: N_("Refuse it for now (429, 451)"),
+    MassPolicy.FLAG: N_("Send it, and say so with the message"),
+}
 _ENTRIES: Final = 50
 
 
@@ -39,9 +49,8 @@ async def settings_save(request: Page, person: Person) -> Response[str] | Redire
     """Saves them; the audit log gets old and new values."""
     need(person, Role.ADMIN)
     values = _values(await form(request, person))
-    if not re.fullmatch("[0-9]", values["default_priority"]):
-        problem = FieldProblem("/default_priority", "out_of_range", N_("Choose a priority from 0 to 9."))
-        return _workspace(request, person, values, problems=(problem,))
+    if found := _unreadable(values):
+        return _workspace(request, person, values, problems=found)
     async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
         outcome = await workspaces.update(change, _preferences(values))
     if isinstance(outcome, Workspace):
@@ -143,6 +152,11 @@ def _workspace(
         errors=by_field(problems, speech(request, person)),
         settings_tabs=_tabs(person),
         tab_here="workspace",
+        class_policies=_CLASS_POLICIES,
+        mass_policies=_MASS_POLICIES,
+        most=limits.MASS_RECIPIENTS,
+        most_of_one=limits.MASS_RECIPIENTS_OF_ONE,
+        minutes=limits.MASS_WINDOW_MINUTES,
     )
 
 
@@ -173,6 +187,10 @@ def _form_of(workspace: Workspace) -> dict[str, Any]:
         "default_priority": str(chosen.default_priority),
         "priority_enabled": chosen.priority_enabled,
         "encrypt_bodies": chosen.encrypt_bodies,
+        "class_policy": chosen.class_policy,
+        "mass_policy": chosen.mass_policy,
+        "failure_notices": chosen.failure_notices,
+        "allow_lists": chosen.allow_lists,
     }
 
 
@@ -183,7 +201,22 @@ def _values(fields: FormMultiDict) -> dict[str, Any]:
         "default_priority": text(fields, "default_priority"),
         "priority_enabled": text(fields, "priority_enabled") == "1",
         "encrypt_bodies": text(fields, "encrypt_bodies") == "1",
+        "class_policy": text(fields, "class_policy"),
+        "mass_policy": text(fields, "mass_policy"),
+        "failure_notices": text(fields, "failure_notices") == "1",
+        "allow_lists": text(fields, "allow_lists"),
     }
+
+
+def _unreadable(values: dict[str, Any]) -> tuple[FieldProblem, ...]:
+    """What no browser sends from this form."""
+    found = []
+    if not re.fullmatch("[0-9]", values["default_priority"]):
+        found.append(FieldProblem("/default_priority", "out_of_range", N_("Choose a priority from 0 to 9.")))
+    for name, known in (("class_policy", ClassPolicy), ("mass_policy", MassPolicy)):
+        if values[name] not in set(known):
+            found.append(FieldProblem(f"/{name}", "unknown_value", N_("Choose one of these.")))
+    return tuple(found)
 
 
 def _preferences(values: dict[str, Any]) -> Preferences:
@@ -193,4 +226,8 @@ def _preferences(values: dict[str, Any]) -> Preferences:
         priority_enabled=values["priority_enabled"],
         encrypt_bodies=values["encrypt_bodies"],
         support_contact=values["support_contact"],
+        class_policy=ClassPolicy(values["class_policy"]),
+        mass_policy=MassPolicy(values["mass_policy"]),
+        failure_notices=values["failure_notices"],
+        allow_lists=values["allow_lists"],
     )

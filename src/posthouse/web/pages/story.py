@@ -9,7 +9,7 @@ from posthouse.ledger.timeline import AttemptRow, EventRow
 from posthouse.model.outcome import Outcome
 from posthouse.model.words import EventKind, State
 from posthouse.outbox.messages import RecipientRow
-from posthouse.outbox.operator import CANCEL, HOLD, RELEASE, RETRY, Action
+from posthouse.outbox.operator import BOUNCE, CANCEL, HOLD, RELEASE, RETRY, Action
 from posthouse.web.pages.words import EVENTS, N_
 from posthouse.web.text import Speech
 
@@ -137,15 +137,20 @@ def buttons(recipients: Iterable[RecipientRow], speech: Speech) -> list[Button]:
 
 def touches(action: Action, mails: int, speech: Speech) -> str:
     """What the action will do, and to how many."""
-    one, many = _TOUCHES[action]
+    one, many = _TOUCHES[action.name]
     return speech.count(one, many, mails)
 
 
 _TOUCHES: Final = {
-    RETRY: (N_("One waiting mail goes out now."), N_("{n} waiting mails go out now.")),
-    RELEASE: (N_("One held mail goes back into the queue."), N_("{n} held mails go back into the queue.")),
-    HOLD: (N_("One mail stops until you release it."), N_("{n} mails stop until you release them.")),
-    CANCEL: (N_("One mail will never be sent."), N_("{n} mails will never be sent.")),
+    RETRY.name: (N_("One waiting mail goes out now."), N_("{n} waiting mails go out now.")),
+    RELEASE.name: (N_("One held mail goes back into the queue."), N_("{n} held mails go back into the queue.")),
+    HOLD.name: (N_("One mail stops until you release it."), N_("{n} mails stop until you release them.")),
+    CANCEL.name: (N_("One mail will never be sent."), N_("{n} mails will never be sent.")),
+    BOUNCE.name: (
+        N_("One mail ends as bounced, for the reason you give. Its address stays usable."),
+        N_("{n} mails end as bounced, for the reason you give. Their addresses stay usable."),
+    ),
+    "move": (N_("One mail leaves by another pool."), N_("{n} mails leave by another pool.")),
 }
 
 

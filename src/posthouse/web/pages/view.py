@@ -37,6 +37,10 @@ SAID: Final = {
     "retry": N_("Put first in line."),
     "hold": N_("Held until you release it."),
     "release": N_("Released."),
+    "bounce": N_("Ended as bounced."),
+    "move": N_("Moved to the other pool."),
+    "suspended": N_("Suspended. Mail that is on the wire at this moment still ends."),
+    "resumed": N_("Resumed. The mail goes at its own time."),
     "nothing": N_("There was nothing left to do it to."),
 }
 

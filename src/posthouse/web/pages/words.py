@@ -4,10 +4,13 @@ The sentences are marked with `N_` and translated where they are shown.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from posthouse.model.words import EventKind, MailClass, Role, Route, Scope, Source, State
+from posthouse.model.words import EventKind, MailClass, Pool, Role, Route, Scope, Source, State
+from posthouse.outbox import waiting
 from posthouse.outbox.messages import RecipientRow
+from posthouse.outbox.waiting import Sentence, Situation
 from posthouse.web.text import Speech
 
 
@@ -30,7 +33,12 @@ STATES: Final = {
     State.WAITING: Word(N_("Waiting"), "wait", "clock", N_("Not sent yet: it will be tried at a later time.")),
     State.READY: Word(N_("Ready"), "busy", "ready", N_("In line to be sent now.")),
     State.CLAIMED: Word(N_("Sending"), "busy", "sending", N_("In a worker's hands, perhaps on the wire.")),
-    State.HELD: Word(N_("Held"), "wait", "pause", N_("Stopped by hand until someone releases it.")),
+    State.HELD: Word(
+        N_("Held"),
+        "wait",
+        "pause",
+        N_("Stopped by hand, or because it looks like mass mail, until someone releases it."),
+    ),
     State.DELIVERED: Word(N_("Delivered"), "good", "check", N_("The receiving server took responsibility for it.")),
     State.BOUNCED: Word(N_("Bounced"), "bad", "cross", N_("The receiving server refused it for good.")),
     State.EXPIRED: Word(N_("Expired"), "bad", "expired", N_("It could not be delivered within its lifetime.")),
@@ -57,11 +65,14 @@ EVENTS: Final = {
     EventKind.HELD: Word(N_("Held"), "wait", "pause"),
     EventKind.RELEASED: Word(N_("Released"), "busy", "play"),
     EventKind.RETRIED: Word(N_("Put first in line by hand"), "busy", "retry"),
+    EventKind.MOVED: Word(N_("Moved to another pool by hand"), "busy", "forward"),
     EventKind.LATE_BOUNCE: Word(N_("Bounced after delivery: a report came back later"), "bad", "cross"),
     EventKind.DELAYED: Word(N_("The receiving side reports a delay"), "wait", "clock"),
     EventKind.COMPLAINED: Word(N_("Complaint: the recipient marked it as spam"), "bad", "warning"),
     EventKind.UNSUBSCRIBED: Word(N_("Unsubscribed"), "", "slash"),
     EventKind.HEADER_IGNORED: Word(N_("A header was ignored"), "", "info"),
+    EventKind.CLASS_CROSSED: Word(N_("Sent from a domain meant for other mail"), "wait", "warning"),
+    EventKind.MASS_FLAGGED: Word(N_("Looks like mass mail"), "wait", "warning"),
     EventKind.PRIORITY_HEADER_IGNORED: Word(N_("A priority header was ignored"), "", "info"),
 }
 
@@ -75,7 +86,17 @@ CLASSES: Final = {
     MailClass.MARKETING: N_("Marketing"),
     MailClass.BUSINESS: N_("Business"),
 }
-SOURCES: Final = {Source.API: N_("API"), Source.SMTP: N_("SMTP"), Source.MANUAL: N_("By hand")}
+SOURCES: Final = {
+    Source.API: N_("API"),
+    Source.SMTP: N_("SMTP"),
+    Source.MANUAL: N_("By hand"),
+    Source.NOTICE: N_("Failure notice"),
+}
+POOLS: Final = {
+    Pool.TRANSACTIONAL: N_("Transactional"),
+    Pool.NOTIFICATION: N_("Notifications"),
+    Pool.MARKETING: N_("Marketing"),
+}
 ROLES: Final = {Role.ADMIN: N_("Administrator"), Role.SENDER: N_("Sender"), Role.READER: N_("Reader")}
 SCOPES: Final = {
     Scope.SEND: (N_("Send"), N_("Hand over mail.")),
@@ -102,36 +123,22 @@ def in_order(states: dict[State, int]) -> list[tuple[State, int]]:
     return [(state, states[state]) for state in ATTENTION if states.get(state)]
 
 
-def why(recipient: RecipientRow, speech: Speech) -> str:
-    """One sentence: where this recipient's mail is, why, and until when. What a server said is quoted as it said it."""
-    word, reason = recipient.state, recipient.reason
-    match word:
-        case State.WAITING if recipient.attempts == 0:
-            return speech.say("Scheduled: it leaves at {time}.", time=speech.clock(recipient.not_before))
-        case State.WAITING:
-            said = reason or speech.say("The server answered {reply}.", reply=_reply(recipient))
-            return speech.say("{said} Next try {time}.", said=said, time=speech.clock(recipient.not_before))
-        case State.READY:
-            return speech.say(
-                "Next in line for {domain} at priority {priority}.",
-                domain=recipient.domain,
-                priority=recipient.priority,
-            )
-        case State.CLAIMED:
-            return speech.say("Being handed to {domain}, attempt {n}.", domain=recipient.domain, n=recipient.attempts)
-        case State.HELD:
-            why_held = reason[:1].upper() + reason[1:] or speech.say("Someone stopped it.")
-            return speech.say(
-                "{reason} It waits until released, at most until {time}.",
-                reason=why_held,
-                time=speech.clock(recipient.expires_at),
-            )
-        case State.DELIVERED:
-            who = recipient.remote or recipient.domain
-            return speech.say("{server} accepted it: {reply}", server=who, reply=_reply(recipient))
+def why(recipient: RecipientRow, situation: Situation, speech: Speech) -> str:
+    """Where this recipient's mail is, why, and until when, in the reader's language. What others said is quoted as they said it."""
+    return " ".join(told(each, speech) for each in waiting.why(recipient, speech.now, situation))
+
+
+def told(value: object, speech: Speech) -> str:
+    """A sentence of the outbox, or a value in one, in the reader's language and time zone."""
+    match value:
+        case Sentence():
+            # The names of the places are ours, the sentence's own: none is called `message`.
+            return speech.say(value.words, **{name: told(each, speech) for name, each in value.values.items()})
+        case datetime():
+            return speech.clock(value)
+        case timedelta():
+            return speech.duration(value)
+        case int():
+            return speech.number(value)
         case _:
-            return reason or speech.say(STATES[word].meaning)
-
-
-def _reply(recipient: RecipientRow) -> str:
-    return " ".join(part for part in (str(recipient.code or ""), recipient.enhanced or "") if part) or "–"
+            return str(value)
