@@ -221,7 +221,7 @@ class ScriptedDesk:
     def source_missing(self, address: str) -> None:
         self.missing.append(address)
 
-    def take_session(self) -> bool:
+    def take_session(self, *, first: bool) -> bool:
         if self.sessions == 0:
             return False
         self.sessions -= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -22,6 +23,10 @@ from submission_role import free_port
 
 PATIENCE_S = 60.0
 DOMAINS = 30
+HERE = (
+    *("127.0.0.1", "127.0.1", "127.1", "localhost", "0x7f.1", "0x7f.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433"),
+    *("0177.1", "0177.0.1", "0177.0.0.1", "127.0x1", "127.0.0x1", "127.0.0.0x1"),
+)  # many names of this machine, so that there are many sites to be shared out
 _DELIVERED = re.compile(r'^posthouse_attempts_total\{.*outcome="delivered".*\} ([0-9.]+)', re.MULTILINE)
 _SUBJECT = re.compile(rb"^Subject: ([^\r\n]+)", re.MULTILINE)
 
@@ -88,6 +93,10 @@ class Hosts:
         assert (answer.status_code, answer.json()["accepted"]) == (202, DOMAINS)
 
 
+def _routes(port: int) -> dict[str, str]:
+    return {f"d{number}.test": f"{HERE[number % len(HERE)]}:{port}" for number in range(DOMAINS)}
+
+
 @pytest.fixture
 async def receiver() -> AsyncIterator[Sink]:
     async with sink() as running:
@@ -101,7 +110,7 @@ async def hosts(make_process: MakeProcess, settings: Settings, owner_dsn: str, r
     given = {
         "POSTHOUSE_DATA": str(settings.data),
         "POSTHOUSE_POSTGRES_DSN": owner_dsn,
-        "POSTHOUSE_DELIVERY_ROUTES": f'{{"*": "127.0.0.1:{receiver.port}"}}',
+        "POSTHOUSE_DELIVERY_ROUTES": json.dumps(_routes(receiver.port)),
     }
     running = Hosts(inherited | given, known.api_key, [])
     yield running

@@ -41,7 +41,7 @@ def free_port_base() -> int:
 
 def posthouse(*words: str, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "posthouse.cli.main", *words]
-    environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "POSTHOUSE_PROCESSES_DELIVERY": "1"}
+    environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "POSTHOUSE_PROCESSES_TRANSACTIONAL": "1"}
     environ |= {"PYTHONPATH": os.pathsep.join(sys.path), **options.pop("environ", {})}
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True, **options)
 

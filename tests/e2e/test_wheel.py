@@ -57,7 +57,7 @@ class Person:
     arguments: list[str] = field(default_factory=list)
 
     def start(self, command: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), "POSTHOUSE_PROCESSES_DELIVERY": "1"}
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), "POSTHOUSE_PROCESSES_TRANSACTIONAL": "1"}
         words = [*self.becoming, command, *arguments]
         return subprocess.Popen(
             words, cwd=self.cwd, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, **options

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 from tests.conftest import ManualClock
 from tests.corridor import MakeProcess
+from tests.scripted_desk import mails
 
 from posthouse.delivery.rules import Rulebook
 from posthouse.delivery.warming import NO_LIMIT, Warming
@@ -36,7 +37,7 @@ async def spent(warming: Warming, provider: str = "google", most: int = 1_000) -
     async with asyncio.timeout(10):
         while total < most and warming.exhausted([SOURCE], provider, 0.0) is None:
             if left := min(3, warming.left(SOURCE, provider), most - total):
-                warming.take(SOURCE, provider, left)
+                warming.take(SOURCE, provider, mails(left))
                 total += left
             await asyncio.sleep(0)
     return total
@@ -95,4 +96,4 @@ async def test_transactional_mail_is_never_held_back(warming) -> None:
     one = warming(Pool.TRANSACTIONAL)
     for _ in range(100):
         assert one.left(SOURCE, "google") == NO_LIMIT
-        one.take(SOURCE, "google", 100)
+        one.take(SOURCE, "google", mails(100))

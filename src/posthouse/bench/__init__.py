@@ -12,6 +12,7 @@ queue through the product's own door, `usage` reads from /proc what all that cos
     blast.measure     transactional mail while a marketing blast comes in and while its receiver stalls
     idle.measure      accepted to first attempt when there is nothing else to do
     memory.measure    what all roles hold with a long queue
+    steps.measure     CPU of each step of a mail that needs neither network nor database
     accept.measure    answers of the API at a fixed rate, counted from when each request was due
 
 Every `measure` takes a `stand.Order` and returns `figures.Finding`s. `results` joins them with the machine they were taken on, `report`

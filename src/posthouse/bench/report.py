@@ -17,6 +17,7 @@ QUESTIONS: Final = {
     "idle": "How soon after its acceptance is a mail first tried?",
     "accept": "How long does a request take that is answered after the commit?",
     "memory": "How much memory do all roles need with a long queue?",
+    "steps": "Where does the CPU of one mail go?",
 }
 COLUMNS: Final = ("benchmark", "measure", "value", "unit", "")
 

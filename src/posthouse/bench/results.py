@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from posthouse import __version__
-from posthouse.bench import accept, api, blast, depth, idle, memory, preempt, relay
+from posthouse.bench import accept, api, blast, depth, idle, memory, preempt, relay, steps
 from posthouse.bench.figures import Finding
 from posthouse.bench.stand import Order
 from posthouse.runtime import embedded
@@ -28,6 +28,7 @@ BENCHMARKS: Final[dict[str, Callable[[Order], Awaitable[list[Finding]]]]] = {
     "idle": idle.measure,
     "accept": accept.measure,
     "memory": memory.measure,
+    "steps": steps.measure,
 }
 """Every benchmark by name, in the order they are run and shown."""
 

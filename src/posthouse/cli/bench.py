@@ -19,7 +19,7 @@ from posthouse.cli import console
 from posthouse.cli.console import Json, Refused
 from posthouse.runtime.clock import SystemClock
 
-Name = Literal["relay", "api", "depth", "preempt", "blast", "idle", "accept", "memory", "all"]
+Name = Literal["relay", "api", "depth", "preempt", "blast", "idle", "accept", "memory", "steps", "all"]
 
 
 def bench_command(
@@ -46,6 +46,7 @@ def bench_command(
     idle     accepted to first attempt when there is nothing else to do
     accept   answers of the API at 500 requests a second
     memory   what all roles hold with a long queue
+    steps    where the CPU of one mail goes, step by step
 
     Installations in use are not touched; everything is on 127.0.0.1, in a
     temporary folder, and is ended and removed afterwards. A result during which

@@ -31,7 +31,7 @@ class Board:
         self._pool = pool
         self._desk = desk
         self._shaping = shaping
-        self._warming = Warming(process, pool, lambda: shaping.rulebook, desk.wake)
+        self.warming = Warming(process, pool, lambda: shaping.rulebook, desk.wake)
         self._sites: dict[tuple[str, str], Site] = {}  # by group and site: a domain with rules of its own has its own
         self._gates: dict[tuple[str, str], Gate] = {}
         self._domains: dict[str, str] = {}  # where each domain's mail is, still to be noted
@@ -128,7 +128,7 @@ class Board:
             for source in sources
         ]
         former = [path for path in (*kept.values(), *(old.former if old else ())) if not path.quiet]
-        site = self._sites[limits.group, plan.site] = Site(plan, limits, paths, self._warming, former)
+        site = self._sites[limits.group, plan.site] = Site(plan, limits, paths, self.warming, former)
         return site
 
     def _path(self, plan: Plan, limits: Limits, source: Source) -> Path:

@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from math import ceil
 from random import Random
 from typing import Final
 from uuid import UUID
 
-from posthouse.delivery import settle
+from posthouse.delivery import settle, shaping
 from posthouse.delivery.board import Board
 from posthouse.delivery.courier import Courier, Envelope, NoRoute
 from posthouse.delivery.destinations import Destination, Destinations, Way
@@ -47,6 +48,7 @@ VAIN_SPACING_S: Final = (
 )
 _VAIN_ROUNDS: Final = 3  # in a row; a new destination takes two, one to ask the DNS and one to claim
 DRAIN_S: Final = 25.0
+SESSIONS_KEPT: Final = 0.2  # of the connections of a process, for paths that have none
 _GONE_S: Final = 0.5
 _NO_ROUTE_BATCH: Final = 100
 
@@ -80,6 +82,7 @@ class Dispatcher:
         self._shaping = shaping
         self._schedule = RetrySchedule(own.retry_first_s, own.retry_factor, own.retry_cap_s)
         self._sessions_left = own.concurrency
+        self._sessions_kept = ceil(own.concurrency * SESSIONS_KEPT)
         self._wake = asyncio.Event()
         self._destinations = Destinations(process, pool, Routes(courier, process.clock, self.wake), shaping)
         self.board = Board(process, pool, self, shaping)
@@ -175,30 +178,36 @@ class Dispatcher:
         claimed = 0
         for priority, found in groupby(wanted, key=lambda destination: destination.priority):
             same = list(found)
-            room = min(site.room(priority), limits.HELD_MAILS - len(self.hands))
+            room = min(site.room(priority), self._places(priority))
+            again = room <= 0
+            if again:
+                room = min(site.room_for_retries(priority), self._places(priority))
             if room <= 0:
                 continue
             shares = {each.workspace_id: self.shares.get(each.workspace_id, 1) for each in same}
             allotted = dict(site.allot(shares, priority, room))
             for each in same:
                 if (most := allotted[each.workspace_id]) > 0 and self._may_go(each):
-                    held = await self._claim(each, most)
+                    held = await self._claim(each, most, again=again)
                     allotted[each.workspace_id] -= len(held)
                     claimed += len(held)
                     site.add(held)
         return claimed
 
+    def _places(self, priority: int) -> int:
+        """How many more mails the process may hold; what is held for receivers that stall leaves some to the more urgent."""
+        return limits.HELD_MAILS + shaping.RESERVED * priority - len(self.hands)
+
     def _may_go(self, destination: Destination) -> bool:
         return self._suspended.of(destination.workspace_id, self._pool, destination.domain, self.now()) is None
 
-    async def _claim(self, destination: Destination, most: int) -> list[Held]:
-        """Claims mail and sets aside what has been suppressed since it was accepted."""
+    async def _claim(self, destination: Destination, most: int, *, again: bool = False) -> list[Held]:
+        """Claims mail (`again`: only such as was tried before) and sets aside what has been suppressed since it was accepted."""
         worker_id, workspace_id = self._lease.worker_id, destination.workspace_id
         share, asked_at = self.shares.get(workspace_id, 1), self.monotonic()
         async with transaction(self._process.pool) as connection:
-            mails = await claims.claim(
-                connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now()
-            )
+            take = claims.claim_again if again else claims.claim
+            mails = await take(connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now())
             held = [Held(mail, worker_id, share, asked_at) for mail in mails]
             reasons = await self._reasons(connection, held)
         self.hands.take(mails)
@@ -302,15 +311,16 @@ class Dispatcher:
                 for (workspace_id, worker_id), ids in groups.items():
                     await claims.give_back(connection, workspace_id, ids, worker_id)
         self.hands.drop(one.mail.recipient_id for one in held)
+        self.board.warming.put_back(held)
 
     def source_missing(self, address: str) -> None:
         """This host does not have the address a path wanted to send from."""
         self._process.log.error("source.missing", pool=self._pool, source=address)
         self.board.source_missing(address)
 
-    def take_session(self) -> bool:
-        """One more session, if the process may have it."""
-        if self._sessions_left == 0:
+    def take_session(self, *, first: bool) -> bool:
+        """One more session, if the process may have it; a fifth is kept for paths that have none, or a few that stall take all."""
+        if self._sessions_left == 0 or (not first and self._sessions_left <= self._sessions_kept):
             return False
         self._sessions_left -= 1
         return True

@@ -13,13 +13,15 @@ from posthouse.outbox.claims import Claimed
 class Held:
     """A claimed mail in memory, with the worker id it was claimed under, and its workspace's share of what it competes for.
 
-    `asked_at` (monotonic) is when its address was last known not to be suppressed.
+    `asked_at` (monotonic) is when its address was last known not to be suppressed, `grant` the
+    source and provider whose warm-up it counts for, if it has not been tried before.
     """
 
     mail: Claimed
     worker_id: UUID
     share: int = 1
     asked_at: float = 0.0
+    grant: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ async def serve(process: Process, courier: Courier, random: Random) -> None:
 
         def wake(pools: str) -> None:
             for desk in desks:
-                desk.dispatcher.wake(pools)
+                desk.hear(pools)
 
         rounds = [each for desk in desks for each in desk.rounds()]
         async with process.listener("outbox", wake), asyncio.TaskGroup() as group:
@@ -86,12 +86,20 @@ class _Desk:
         self._process = process
         self._pool = pool
         self._lease = lease
+        self._news = asyncio.Event()
         self.dispatcher = Dispatcher(process, pool, courier, preparer, lease, shaping, random)
+
+    def hear(self, pools: str) -> None:
+        """A notice on the channel of the queue: mail for these pools, or that somebody has come or gone."""
+        if pools == claims.PEERS:
+            self._news.set()
+        else:
+            self.dispatcher.wake(pools)
 
     def rounds(self) -> list[Coroutine[Any, Any, None]]:
         """All of them; they never end."""
         return [
-            self._every(_PEERS_S, self.look_around),
+            self._every(_PEERS_S, self.look_around, self._news),
             self._every(_STRANGERS_S, self.return_strangers),
             self._every(_NOTES_S, self.dispatcher.board.note),
             self._lease.watch(),
@@ -115,10 +123,16 @@ class _Desk:
                 self._process.log.warning("claim.given_back", recipient_id=str(recipient_id))
                 await claims.give_back(connection, workspace_id, [recipient_id], self._lease.worker_id)
 
-    async def _every(self, period_s: float, do: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self, period_s: float, do: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
+    ) -> None:
+        """Does it again and again, `sooner` when there is news."""
+        news = sooner or asyncio.Event()
         while True:
+            news.clear()
             try:
                 await do()
             except DATABASE_GONE as error:
                 self._process.log.warning("delivery.waits", pool=self._pool, round=do.__name__, error=str(error))
-            await asyncio.sleep(period_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), period_s)

@@ -128,7 +128,7 @@ class Path:
 
     def scale(self) -> None:
         """Wakes idle sessions and opens as many new ones as the load asks for and gate and process allow."""
-        if not self._queue.heap:
+        if self._finishing or not self._queue.heap:
             return
         for _ in range(min(self.held, len(self._idle))):
             self._wake_one()
@@ -165,7 +165,7 @@ class Path:
             return False
         if not self.gate.may_dial(now):
             return False
-        if not self._desk.take_session():
+        if not self._desk.take_session(first=not self._sessions):
             self._desk.line.join(self)
             return False
         return True

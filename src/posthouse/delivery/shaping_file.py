@@ -78,7 +78,13 @@ def said_in(settings: Settings) -> list[Table]:
     common, usual = settings.delivery, Delivery()
     said = {number: getattr(common, name) for number, name in _FIELDS.items()}
     changed = {number: value for number, value in said.items() if value != getattr(usual, _FIELDS[number])}
-    pools = [Table(Key("default", pool=pool), SETTINGS, _said_of(getattr(settings, pool))) for pool in Pool]
+    pools = [
+        Table(
+            Key(kind, pool=pool), SETTINGS, _said_of(getattr(settings, pool))
+        )  # a pool's word holds on fixed routes too
+        for pool in Pool
+        for kind in ("default", "route")
+    ]
     return [table for table in (Table(Key("default"), SETTINGS, changed), *pools) if table.numbers]
 
 

@@ -67,6 +67,13 @@ class Site:
         """How many mails may be claimed now for a destination whose best ready mail has this priority."""
         return 0 if self.retired else sum(self._room(path, priority) for path in self.paths)
 
+    def room_for_retries(self, priority: int) -> int:
+        """The same for mail that was tried before, where warm-up leaves room for no other."""
+        if self.retired:
+            return 0
+        spent = (path for path in self.paths if self._warming.is_spent(path.source, self.limits.provider))
+        return sum(path.room(priority) for path in spent)
+
     def allot(self, shares: Mapping[UUID, int], priority: int, room: int) -> Mapping[UUID, int]:
         """How much of the room each workspace gets that has ready mail of this priority; `shares` are theirs."""
         if len(shares) == 1:
@@ -86,7 +93,7 @@ class Site:
     def add(self, held: Sequence[Held]) -> None:
         """Takes claimed mail."""
         if len(self.paths) == 1:
-            self._warming.take(self.paths[0].source, self.limits.provider, len(held))
+            self._warming.take(self.paths[0].source, self.limits.provider, held)
             self.paths[0].add(list(held))
             return
         chosen: dict[str, list[Held]] = {}
@@ -94,7 +101,7 @@ class Site:
             chosen.setdefault(self._path_for(one, chosen).source, []).append(one)
         for path in self.paths:
             if mails := chosen.get(path.source):
-                self._warming.take(path.source, self.limits.provider, len(mails))
+                self._warming.take(path.source, self.limits.provider, mails)
                 path.add(mails)
 
     def scale(self) -> None:
@@ -150,6 +157,6 @@ class Site:
         priority = held.mail.priority
         if held.mail.attempt > 1:
             for path in self.paths:
-                if path.source == held.mail.source and self._room(path, priority) > 0:
+                if path.source == held.mail.source and path.room(priority) > 0:
                     return path
         return max(self.paths, key=lambda path: self._room(path, priority) - len(chosen.get(path.source, ())))

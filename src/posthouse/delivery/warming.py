@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from posthouse.delivery.gate import Wait
+from posthouse.delivery.holding import Held
 from posthouse.delivery.rules import Rulebook
 from posthouse.model.words import Pool
 from posthouse.outbox import sites
@@ -52,10 +53,26 @@ class Warming:
             task.add_done_callback(lambda _: self._asking.pop(pair, None))
         return left
 
-    def take(self, source: str, provider: str, mails: int) -> None:
-        """These were claimed."""
-        if (source, provider) in self._granted:
-            self._granted[source, provider] -= mails
+    def take(self, source: str, provider: str, held: Sequence[Held]) -> None:
+        """These were claimed. Each counts once, on the day of its first attempt: what a receiver sends away comes again."""
+        pair = source, provider
+        if pair not in self._granted:
+            return
+        for one in held:
+            if one.mail.attempt == 1:
+                self._granted[pair] -= 1
+                one.grant = pair
+
+    def put_back(self, held: Sequence[Held]) -> None:
+        """These met no receiver after all."""
+        for one in held:
+            if one.grant in self._granted:
+                self._granted[one.grant] += 1
+            one.grant = None
+
+    def is_spent(self, source: str, provider: str) -> bool:
+        """Whether nothing is left for today but for mail that was tried before."""
+        return self._granted.get((source, provider), 0) <= 0 and self._cap(source, provider) is not None
 
     def exhausted(self, sources: Sequence[str], provider: str, now: float) -> Wait | None:
         """Until when nothing more goes, when every one of these sources has sent its share of today."""

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.words import MailClass, Pool, Source, State
 from posthouse.outbox.sql import SQL
-from posthouse.runtime.postgres import Connection
+from posthouse.runtime.postgres import Connection, Record
+
+
+PEERS: Final = "peers"
+"""What is said on the channel of the queue when a worker has come or gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ class Lost:
 async def register(
     connection: Connection, worker_id: UUID, role: str, host: str, pid: int, now: datetime, lease_until: datetime
 ) -> None:
-    """Makes a worker known; it may claim while its lease lives."""
+    """Makes a worker known, also to its peers; it may claim while its lease lives."""
     await connection.execute(SQL.register_worker, worker_id, role, host, pid, now, lease_until)
+    await connection.execute(SQL.announce, PEERS)
 
 
 async def renew(connection: Connection, worker_id: UUID, now: datetime, lease_until: datetime) -> bool:
@@ -81,6 +87,7 @@ async def renew(connection: Connection, worker_id: UUID, now: datetime, lease_un
 async def end_lease(connection: Connection, worker_id: UUID, now: datetime) -> None:
     """Ends a lease early: on an orderly stop, or because the supervisor saw the process die."""
     await connection.execute(SQL.end_lease, worker_id, now)
+    await connection.execute(SQL.announce, PEERS)
 
 
 async def live_workers(connection: Connection, role: str, now: datetime) -> set[UUID]:
@@ -112,6 +119,24 @@ async def claim(
 ) -> list[Claimed]:
     """Takes the first `most` mails for a destination, in sending order."""
     rows = await connection.fetch(SQL.claim, workspace_id, pool, domain, most, worker_id, now)
+    return await _claimed(connection, workspace_id, rows)
+
+
+async def claim_again(
+    connection: Connection,
+    workspace_id: UUID,
+    pool: Pool,
+    domain: str,
+    most: int,
+    worker_id: UUID,
+    now: datetime,
+) -> list[Claimed]:
+    """The same, of mail that was tried before."""
+    rows = await connection.fetch(SQL.claim_again, workspace_id, pool, domain, most, worker_id, now)
+    return await _claimed(connection, workspace_id, rows)
+
+
+async def _claimed(connection: Connection, workspace_id: UUID, rows: list[Record]) -> list[Claimed]:
     if not rows:
         return []
     rows.sort(key=lambda row: (-row["priority"], row["recipient_id"]))

@@ -53,6 +53,17 @@ WHERE workspace_id = $1 AND state = 'ready' AND recipient_id = ANY(ARRAY(
     FOR UPDATE SKIP LOCKED))
 RETURNING recipient_id, message_id, address, domain, priority, attempts, expires_at, source;
 
+-- name: claim_again
+-- The same for mail that was tried before, through an index that holds no other.
+UPDATE outbox SET state = 'claimed', claimed_by = $5, claimed_at = $6, attempts = attempts + 1
+WHERE workspace_id = $1 AND state = 'ready' AND recipient_id = ANY(ARRAY(
+    SELECT recipient_id FROM outbox
+    WHERE pool = $2 AND workspace_id = $1 AND domain = $3 AND state = 'ready' AND attempts > 0
+      AND EXISTS (SELECT FROM workers WHERE worker_id = $5 AND lease_until > $6)
+    ORDER BY priority DESC, recipient_id LIMIT $4
+    FOR UPDATE SKIP LOCKED))
+RETURNING recipient_id, message_id, address, domain, priority, attempts, expires_at, source;
+
 -- name: claimed_messages
 -- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
 -- turn has come.

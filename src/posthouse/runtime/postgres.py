@@ -188,7 +188,11 @@ async def _connect(dsn: str, name: str) -> Connection:
     connection: Connection = await asyncpg.connect(
         dsn, timeout=limits.DATABASE_CONNECT_S, server_settings={"application_name": name}
     )
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except BaseException:  # cancelled, maybe: nobody else knows of it
+        connection.terminate()
+        raise
     return connection
 
 

@@ -53,14 +53,15 @@ def sign(content: bytes, keys: Sequence[SigningKey], now: datetime) -> bytes:
 def _signature(key: SigningKey, names: bytes, signed: bytes, body_hash: bytes, timestamp: int) -> bytes:
     tags = f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n d={key.domain}; s={key.selector}; t={timestamp};\r\n"
     unsigned = tags.encode("ascii") + names + b" bh=" + body_hash + b";\r\n b="
-    signature = binascii.b2a_base64(_private_sign(key, signed + relaxed_field(unsigned)), newline=False)
+    signature = binascii.b2a_base64(sign_octets(key, signed + relaxed_field(unsigned)), newline=False)
     first = _LINE_CHARS - len(" b=")
     lines = [signature[:first]]
     lines += [signature[start : start + _LINE_CHARS - 1] for start in range(first, len(signature), _LINE_CHARS - 1)]
     return unsigned + b"\r\n ".join(lines) + b"\r\n"
 
 
-def _private_sign(key: SigningKey, data: bytes) -> bytes:
+def sign_octets(key: SigningKey, data: bytes) -> bytes:
+    """The signature over some octets, by the key's own algorithm."""
     if isinstance(key.private_key, RSAPrivateKey):
         return key.private_key.sign(data, _PADDING, _SHA256)
     return key.private_key.sign(hashlib.sha256(data).digest())  # RFC 8463 3: PureEdDSA over the SHA-256 of the data

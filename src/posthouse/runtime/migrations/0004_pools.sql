@@ -5,6 +5,9 @@ ALTER TABLE outbox ADD CONSTRAINT outbox_pool_check CHECK (pool IN ('transaction
 -- The address the last attempt came from: greylisting receivers want to see the same one again.
 ALTER TABLE outbox ADD COLUMN source text NOT NULL DEFAULT '';
 
+-- Deferred mail that may go again, for a source whose warm-up leaves room for no other.
+CREATE INDEX outbox_again ON outbox (pool, workspace_id, domain, priority DESC, recipient_id) WHERE state = 'ready' AND attempts > 0;
+
 ALTER TABLE messages ADD COLUMN tls text NOT NULL DEFAULT '' CHECK (tls IN ('', 'verified'));
 
 -- How much a workspace gets of a site that several want at the same priority, in relation to the others.
