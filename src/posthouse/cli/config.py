@@ -44,8 +44,11 @@ def check(
 
 
 def _problems(where: Where) -> list[str]:
+    from posthouse.delivery.rules import RulesError  # here: only a check pays for it
+    from posthouse.delivery.shaping_file import rules_of
+
     try:
-        where.settings()
-    except settings_source.SettingsError as error:
-        return error.problems
+        rules_of(where.settings())
+    except (settings_source.SettingsError, RulesError) as error:
+        return list(error.problems)
     return []

@@ -24,6 +24,7 @@ from posthouse.runtime.embedded import Server
 from posthouse.runtime.process import open_process
 from posthouse.runtime.seats import doors
 from posthouse.runtime.settings import Settings, connectable
+from posthouse.runtime.settings_source import SettingsError
 from posthouse.runtime.supervisor import Supervisor
 from posthouse.runtime.vault import ensure_kek
 
@@ -108,6 +109,7 @@ def with_lab_routes(settings: Settings) -> Settings:
 
 async def _up(where: Where, choice: Choice) -> None:
     settings = chosen(where.settings(), choice)
+    _require_rules(settings)
     if choice.lab:
         settings = with_lab_routes(settings)
     logger = log.configure("supervisor", settings.server.log_level, settings.server.log_format)
@@ -121,6 +123,17 @@ async def _up(where: Where, choice: Choice) -> None:
         async with _database(settings, logger, stop) as database:
             await _run_roles(settings.with_("postgres", dsn=database.app_dsn), database, stop, choice, logger, began)
     logger.info("supervisor.stopped")
+
+
+def _require_rules(settings: Settings) -> None:
+    """The rules for receivers can be used: better told now than by a delivery role that cannot start. Raises SettingsError."""
+    from posthouse.delivery.rules import RulesError  # here: only a real start pays for it
+    from posthouse.delivery.shaping_file import rules_of
+
+    try:
+        rules_of(settings)
+    except RulesError as error:
+        raise SettingsError(list(error.problems)) from error
 
 
 class Stop:

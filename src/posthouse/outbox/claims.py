@@ -11,7 +11,6 @@ from posthouse.model.words import MailClass, Pool, Source, State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection, Record
 
-
 PEERS: Final = "peers"
 """What is said on the channel of the queue when a worker has come or gone."""
 

@@ -23,6 +23,14 @@ def test_a_check_names_what_is_wrong_and_ends_with_2(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == "web.prot: there is no such setting\n"
 
 
+def test_a_check_reads_the_rules_for_receivers_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "shaping.toml").write_text("[default]\nconnections = 'many'\n")
+    (tmp_path / "p.toml").write_text(f'[delivery]\nshaping_file = "{tmp_path}/shaping.toml"\n')
+    with pytest.raises(SystemExit, match="2"):
+        check(where=Where(config=tmp_path / "p.toml"))
+    assert "default.connections" in capsys.readouterr().out
+
+
 def test_a_good_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.toml").write_text("[web]\nport = 1\n")
     with pytest.raises(SystemExit, match="0"):
