@@ -24,9 +24,10 @@ SELECT worker_id FROM workers WHERE role = $1 AND lease_until > $2 AND draining_
 DELETE FROM workers WHERE lease_until < $1;
 
 -- name: workspaces_with_mail
--- Cross-workspace read: where this pool has mail to look at. LIMIT keeps the planner from reading all that is ready to find out.
+-- Cross-workspace read: where this pool has mail to look at. LIMIT keeps the planner from reading all that
+-- is ready to find out, and the order from reading another pool's mail through an index that does not know pools.
 SELECT w.workspace_id FROM workspaces w, LATERAL (
-    SELECT FROM outbox o WHERE o.workspace_id = w.workspace_id AND o.pool = $1 AND o.state = 'ready' LIMIT 1) waiting;
+    SELECT FROM outbox o WHERE o.workspace_id = w.workspace_id AND o.pool = $1 AND o.state = 'ready' ORDER BY o.domain LIMIT 1) waiting;
 
 -- name: ready_domains
 -- The destinations of one workspace after $3 that have ready mail, by skipping through the index from domain to domain.

@@ -44,3 +44,8 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION promise_mail TO posthouse_app;
+
+-- Time first: an index on all unsettled mail that begins with the workspace looks, before there are statistics, as good a way to one
+-- pool's ready mail as the index made for that, and reads every other pool's mail on the way (50,000 rows, 10 ms, at each look).
+DROP INDEX outbox_expiring;
+CREATE INDEX outbox_expiring ON outbox (expires_at, workspace_id) WHERE state IN ('waiting', 'ready', 'held');
