@@ -91,6 +91,7 @@ class Receiver:
     seconds: float = 0.1
     quit_s: float = 0.0
     dial: Callable[[SitePolicy], ConnectFailure | None] = lambda _: None
+    dial_s: float = 0.01
     answer: Callable[[int], Reply] = lambda _: OK
     stage: Stage = Stage.DOT
     stale_after: int = 0  # a connection ends by itself after so many mails
@@ -105,7 +106,7 @@ class Receiver:
 
     async def connect(self, plan: Plan, policy: SitePolicy) -> Connection | ConnectFailure:
         self.dials.append((_now(), policy))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.dial_s)
         if (failure := self.dial(policy)) is not None:
             return failure
         self.open[plan.site] += 1

@@ -62,4 +62,5 @@ async def running(process: Process) -> AsyncIterator[Role]:
         yield Role(process, known, task)
     finally:
         process.stopping.set()
-        await asyncio.wait_for(task, 30)
+        async with asyncio.timeout(30):
+            await task

@@ -55,7 +55,8 @@ class Alone:
 
     async def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.process.wait()
 
 
 @dataclass(slots=True)

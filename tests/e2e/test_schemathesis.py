@@ -28,7 +28,8 @@ async def test_schemathesis_finds_no_answer_the_document_does_not_allow(make_pro
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(tester.communicate(), 3 * _SECONDS)
+            async with asyncio.timeout(3 * _SECONDS):
+                output, _ = await tester.communicate()
         finally:
             if tester.returncode is None:
                 tester.kill()

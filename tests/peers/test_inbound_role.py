@@ -99,7 +99,8 @@ async def _running(process: Process) -> AsyncIterator[None]:
         yield
     finally:
         process.stopping.set()
-        await asyncio.wait_for(task, 30)
+        async with asyncio.timeout(30):
+            await task
 
 
 @pytest.fixture

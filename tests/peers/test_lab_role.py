@@ -34,7 +34,8 @@ async def lab(make_process: Callable[..., Process]) -> AsyncIterator[Process]:
     assert not task.done(), await task
     yield process
     process.stopping.set()
-    await asyncio.wait_for(task, 30)
+    async with asyncio.timeout(30):
+        await task
 
 
 async def get(process: Process, path: str) -> Any:
@@ -91,7 +92,8 @@ async def posthouse_lab(process: Process, *arguments: str) -> tuple[int, bytes]:
         sys.executable, "-m", "posthouse.cli.main", "lab", *arguments, "--url", url,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    out, _ = await asyncio.wait_for(command.communicate(), 30)
+    async with asyncio.timeout(30):
+        out, _ = await command.communicate()
     assert command.returncode is not None
     return command.returncode, out
 

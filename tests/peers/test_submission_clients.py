@@ -38,7 +38,8 @@ async def run(*command: str, cwd: Path | None = None, stdin: bytes = b"") -> tup
         *command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(stdin), 60)
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate(stdin)
     except TimeoutError:
         process.kill()
         raise

@@ -52,6 +52,8 @@ class Scenario:
     suppressions: list[tuple[float, str]] = field(default_factory=list)
     actions: list[tuple[float, str, str]] = field(default_factory=list)  # when, what an operator does, domain
     connections: int = 2
+    hold_least: int = 20  # mails in memory for a site, whatever its rate: with few, the order of claims decides
+    reserved: int = 10  # ... and places for more urgent mail
     mails_per_connection: int = 100
     lose_commits: float = 0.0
     deaf: float = 0.0
@@ -65,6 +67,7 @@ def drawn(seed: int) -> Scenario:
     scenario = Scenario()
     scenario.connections = random.choice((1, 2, 3))
     scenario.mails_per_connection = random.choice((2, 5, 100))
+    scenario.hold_least, scenario.reserved = random.choice(((2, 4), (4, 4), (20, 10)))
     _machines(scenario, random)
     _receivers(scenario, random)
     _mail(scenario, random)
@@ -119,7 +122,7 @@ def _mail(scenario: Scenario, random: Random) -> None:
     for burst in range(random.choice((2, 3, 4))):
         at = random.uniform(0.5, LOAD_S) if burst else 0.5
         domain = random.choice(sorted(scenario.domains))
-        for _ in range(random.choice((3, 8, 15))):
+        for _ in range(random.choice((3, 3, 8, 8, 15, 50))):
             number += 1
             plan = _plan(scenario, random, number, at + random.expovariate(5.0), domain, random.choice(classes))
             scenario.plans.append(plan)
@@ -165,10 +168,9 @@ _TROUBLES: Final[dict[str, Callable[[Random], float]]] = {
 
 def _weather(scenario: Scenario, random: Random) -> None:
     for _ in range(random.choice((0, 1, 1, 2, 3))):
-        kind = random.choice(sorted(_TROUBLES))
-        scenario.troubles.append(
-            Trouble(random.uniform(1.0, WEATHER_S), kind, random.randrange(100), _TROUBLES[kind](random))
-        )
+        kind = random.choice(("crash", *sorted(_TROUBLES)))
+        at = 1.0 + (WEATHER_S - 1.0) * random.random() ** 2  # sooner rather than later: there is most mail on its way
+        scenario.troubles.append(Trouble(at, kind, random.randrange(100), _TROUBLES[kind](random)))
     scenario.lose_commits = random.choice((0.0, 0.0, 0.0, 0.02, 0.1))
     scenario.deaf = random.choice((0.0, 0.0, 0.3))
     scenario.dns_failing = random.choice((0.0, 0.0, 0.0, 0.2))

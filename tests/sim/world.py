@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import dns.asyncquery
 
-from posthouse.delivery import dispatch, host, worker
+from posthouse.delivery import dispatch, host, shaping, worker
 from posthouse.runtime.clock import SystemClock
 from posthouse.runtime.seats import ROLES
 from posthouse.runtime.settings import Settings
@@ -146,6 +146,8 @@ def _edges(loop: SimLoop, play: "_Play") -> Iterator[None]:
             (SystemRandom, "random", lambda _: luck.random()),
             (SystemRandom, "getrandbits", lambda _, bits: luck.getrandbits(bits)),
             (dns.asyncquery, "udp_with_fallback", lambda *args, **kw: play.zone.udp_with_fallback(*args, **kw)),
+            (shaping, "HOLD_LEAST", play.scenario.hold_least),
+            (shaping, "RESERVED", play.scenario.reserved),
             *((module, name, value) for (module, name), value in _SLOWER.items()),
         ):
             stack.callback(setattr, place, name, getattr(place, name))

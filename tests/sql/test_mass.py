@@ -112,6 +112,16 @@ async def test_a_flagged_mail_goes_and_carries_the_mark_once(corridor: Corridor)
     assert [row["message_id"] for row in marked] == [expected.message_id]
 
 
+async def test_a_flagged_mail_goes_behind_single_ones_unless_its_sender_named_a_priority(corridor: Corridor) -> None:
+    await verified(corridor)
+    await choose(corridor, MassPolicy.FLAG)
+    *_, unnamed = await offer(corridor, range(102))
+    *_, urgent = await offer(corridor, range(102, 104), priority=9)
+    assert isinstance(unnamed, Accepted)
+    assert isinstance(urgent, Accepted)
+    assert (unnamed.choice.priority, urgent.choice.priority) == (0, 9)
+
+
 async def test_a_reason_lets_it_through_and_stands_in_the_audit_log(corridor: Corridor) -> None:
     await verified(corridor)
     receipts = await offer(corridor, range(105), mass_reason="The power goes off at noon")

@@ -296,11 +296,14 @@ async def test_everything_is_never_suspended_by_leaving_something_out(corridor: 
 async def test_dispatchers_are_woken_by_a_suspension(corridor: Corridor) -> None:
     woken: asyncio.Queue[str] = asyncio.Queue()
     async with corridor.process.listener("outbox", woken.put_nowait):
-        assert await asyncio.wait_for(woken.get(), 5) == "", "a listener that has just begun may have missed something"
+        async with asyncio.timeout(5):
+            assert await woken.get() == "", "a listener that has just begun may have missed something"
         made = await suspend(corridor, pool=Pool.MARKETING)
-        assert await asyncio.wait_for(woken.get(), 5) == "marketing"
+        async with asyncio.timeout(5):
+            assert await woken.get() == "marketing"
         await operate.resume(corridor.process, corridor.submitter.workspace_id, [made.suspension_id], BY)
-        assert await asyncio.wait_for(woken.get(), 5) == "marketing"
+        async with asyncio.timeout(5):
+            assert await woken.get() == "marketing"
 
 
 async def test_delivery_processes_are_told_to_hand_over(corridor: Corridor) -> None:

@@ -119,7 +119,8 @@ class Dispatcher:
             await asyncio.sleep(SPACING_S if vain < _VAIN_ROUNDS else VAIN_SPACING_S)
             if not again:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), TICK_S)
+                    async with asyncio.timeout(TICK_S):
+                        await self._wake.wait()
         await self._drain()
 
     async def _round(self) -> tuple[bool, int]:
@@ -275,10 +276,10 @@ class Dispatcher:
         return self._random.random()
 
     def still_ours(self, held: Held) -> bool:
-        """Whether this mail may be dialled: its lease lives. If not, it is out of our hands."""
-        if held.worker_id == self._lease.worker_id and self._lease.valid():
+        """Whether this mail may be dialled: its lease lives and nobody has claimed it since. If not, it is out of our hands."""
+        if held.worker_id == self._lease.worker_id and self._lease.valid() and self.hands.has(held.mail):
             return True
-        self.hands.drop([held.mail.recipient_id])
+        self.hands.drop([held.mail])
         return False
 
     async def suppressed(self, held: Sequence[Held]) -> list[Held]:
@@ -310,7 +311,7 @@ class Dispatcher:
             async with self._process.pool.acquire() as connection:
                 for (workspace_id, worker_id), ids in groups.items():
                     await claims.give_back(connection, workspace_id, ids, worker_id)
-        self.hands.drop(one.mail.recipient_id for one in held)
+        self.hands.drop(one.mail for one in held)
         self.board.warming.put_back(held)
 
     def source_missing(self, address: str) -> None:

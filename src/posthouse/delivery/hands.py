@@ -11,21 +11,30 @@ from posthouse.outbox.claims import Claimed
 
 
 class Hands:
-    """The recipients' mails in this process, from the claim to the settlement."""
+    """The recipients' mails in this process, from the claim to the settlement.
+
+    A mail may be claimed anew before the word of its last settlement is back, so what is let go is one claim, not the mail.
+    """
 
     def __init__(self) -> None:
-        self._held: set[UUID] = set()
+        self._held: dict[UUID, Claimed] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
     def take(self, mails: Iterable[Claimed]) -> None:
         """These were claimed."""
-        self._held.update(mail.recipient_id for mail in mails)
+        self._held.update((mail.recipient_id, mail) for mail in mails)
 
-    def drop(self, recipient_ids: Iterable[UUID]) -> None:
+    def has(self, mail: Claimed) -> bool:
+        """Whether this very claim is still ours."""
+        return self._held.get(mail.recipient_id) is mail
+
+    def drop(self, mails: Iterable[Claimed]) -> None:
         """These were settled, given back, or left to their lease."""
-        self._held.difference_update(recipient_ids)
+        for mail in mails:
+            if self.has(mail):
+                del self._held[mail.recipient_id]
 
     def strangers(self, claimed: Collection[tuple[UUID, UUID]]) -> list[tuple[UUID, UUID]]:
         """Of (workspace_id, recipient_id) claimed in our name, those we do not hold."""

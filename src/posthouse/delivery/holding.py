@@ -1,6 +1,7 @@
 """Mail in hand: claimed, in memory, and waiting its turn at one path."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -30,17 +31,24 @@ class Holding:
 
     turns: Turns = field(default_factory=Turns)
     heap: list[tuple[int, float, UUID, Held]] = field(default_factory=list)
+    by_priority: Counter[int] = field(default_factory=Counter)
+
+    def at_least(self, priority: int) -> int:
+        """How many have this priority or a higher one."""
+        return sum(number for each, number in self.by_priority.items() if each >= priority)
 
     def push(self, held: Held) -> None:
         """One more."""
         mail = held.mail
         tag = self.turns.tag(mail.workspace_id, mail.priority, held.share)
         heapq.heappush(self.heap, (-mail.priority, tag, mail.recipient_id, held))
+        self.by_priority[mail.priority] += 1
 
     def pop(self) -> Held:
         """The one whose turn it is."""
         _, tag, _, held = heapq.heappop(self.heap)
         self.turns.went(held.mail.priority, tag)
+        self.by_priority[held.mail.priority] -= 1
         if not self.heap:
             self.turns.forget()
         return held
@@ -53,5 +61,6 @@ class Holding:
         """All of them, in order."""
         held = [one for *_, one in sorted(self.heap, key=lambda entry: entry[:3])]
         self.heap.clear()
+        self.by_priority.clear()
         self.turns.forget()
         return held

@@ -135,4 +135,5 @@ class _Desk:
             except DATABASE_GONE as error:
                 self._process.log.warning("delivery.waits", pool=self._pool, round=do.__name__, error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), period_s)
+                async with asyncio.timeout(period_s):
+                    await news.wait()

@@ -77,7 +77,7 @@ class Path:
         self._ceiling_until = 0.0
         self._dismissed = 0  # idle sessions that were told to make room and have not left yet
         self._finishing = False
-        self._refill_at = 0  # when so many are left it is time to look for more
+        self._refill_at: dict[int, int] = {}  # by priority: when so many are left it is time to look for more
 
     @property
     def held(self) -> int:
@@ -111,7 +111,7 @@ class Path:
     def room(self, priority: int) -> int:
         """How many mails may be claimed now for a destination whose best ready mail has this priority."""
         now = self._desk.monotonic()
-        return 0 if self.stopped(now) else shaping.room(self._load(now), priority)
+        return 0 if self.stopped(now) else shaping.room(self._load(now), self._queue.at_least(priority))
 
     def mails_per_s(self, now: float) -> float:
         """How fast mail goes, as far as is known; 0.0 when it is not."""
@@ -123,7 +123,7 @@ class Path:
         """Takes claimed mail and sees to it that somebody carries it."""
         for one in held:
             self._queue.push(one)
-        self._refill_at = self.held // 2
+        self._refill_at = {priority: number // 2 for priority, number in self._queue.by_priority.items()}
         self.scale()
 
     def scale(self) -> None:
@@ -194,12 +194,10 @@ class Path:
             await asyncio.gather(*late, return_exceptions=True)
 
     def _load(self, now: float) -> Load:
-        heap = self._queue.heap
         return Load(
-            queued=len(heap),
+            queued=self.held,
             connections=self.connections,
             seconds_per_mail=self._pace.seconds_per_mail,
-            highest_held=-heap[0][0] if heap else -1,
             still_s=now - self._pace.moved_at,
             rate_limit=self.gate.mails_per_s(now),
         )
@@ -256,13 +254,17 @@ class Path:
                 self.gate.take(now)
                 self._pace.moved_at = now
                 held = self._queue.pop()
-                if self.held == self._refill_at:
-                    self._desk.wake()
+                self._look_for_more(held.mail.priority)
                 return held
             elif wait.until - now > OPEN_FOR_S:
                 return None
             else:
                 await asyncio.sleep(wait.until - now)
+
+    def _look_for_more(self, priority: int) -> None:
+        """When half of what was held of this priority is gone: the rest lasts as long as it takes to claim more."""
+        if self._queue.by_priority[priority] <= self._refill_at.get(priority, 0):
+            self._desk.wake()
 
     def _must_leave(self, now: float, began: float) -> bool:
         """Whether this session makes room: there are too many, it has been idle, or others have waited while it worked."""
@@ -285,21 +287,17 @@ class Path:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle.append(future)
         try:
-            await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             if future in self._idle:
                 self._idle.remove(future)
 
     async def _carry(self, held: Held, connection: Connection | None) -> Connection | None:
         """Sends one mail over this connection or a new one; returns the connection if it can be used again."""
-        if not self._desk.still_ours(held):
-            return connection  # its lease is gone: somebody else sends it
-        if held.mail.expires_at <= self._desk.now():
-            await self._desk.too_late(held)
-            return connection
         started_at = self._desk.now()
         try:
-            return await self._send(held, connection, started_at) if await self._is_wanted(held) else connection
+            return await self._send(held, connection, started_at) if await self._may_go(held) else connection
         except DATABASE_GONE:
             await self._desk.give_back([held])  # what it takes to send it could not be read: it never met the wire
             return connection
@@ -309,6 +307,15 @@ class Path:
             if connection is not None:
                 connection.abort()
             return None
+
+    async def _may_go(self, held: Held) -> bool:
+        """Whether it is still ours to send, in time, and wanted."""
+        if not self._desk.still_ours(held):
+            return False  # somebody else sends it
+        if held.mail.expires_at <= self._desk.now():
+            await self._desk.too_late(held)
+            return False
+        return await self._is_wanted(held)
 
     async def _is_wanted(self, held: Held) -> bool:
         """Whether its address is still not suppressed; what is held with it is asked about in the same breath."""
@@ -329,11 +336,14 @@ class Path:
     async def _send(self, held: Held, connection: Connection | None, started_at: datetime) -> Connection | None:
         envelope, signature = await self._desk.prepare(held.mail)
         while True:
+            asked = self._desk.monotonic()
             usable = await self._usable(held, connection)
             if isinstance(usable, ConnectFailure):
                 await self._unreachable(held, usable, started_at)
                 return None
             connection = usable
+            if self._desk.monotonic() - asked > ASK_AGAIN_S and not await self._may_go(held):
+                return connection  # it took so long to connect that the mail is another's by now
             begun, first = self._desk.monotonic(), usable.sent == 0
             result = await usable.send(envelope)
             if not result.stale:

@@ -174,7 +174,7 @@ class Settler:
                 self._process.log.warning("settle.waits", mails=len(batch), error=str(error))
                 await asyncio.sleep(_RETRY_SETTLE_S)
             else:
-                self._hands.drop(ended.mail.recipient_id for ended in batch)
+                self._hands.drop(ended.mail for ended in batch)
                 return
 
     async def _write(self, connection: Connection, batch: Sequence[Ended]) -> None:

@@ -17,8 +17,10 @@ HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first
 HOLD_MOST: Final = (
     500  # ... and never more: what a crash would mark as unknown, and what a late priority 9 could be behind
 )
-REFILL: Final = 0.25  # of what may be held must be free before more is claimed
-RESERVED: Final = 10  # places kept for mail of a higher priority than anything held
+REFILL: Final = (
+    0.25  # of what may be held must be free before more is claimed, and so much more for what is more urgent
+)
+RESERVED: Final = 10  # ... at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,6 @@ class Load:
     queued: int
     connections: int
     seconds_per_mail: float
-    highest_held: int  # priority; -1 when nothing is held
     still_s: float = 0.0
     rate_limit: float = 0.0
 
@@ -57,13 +58,15 @@ def hold(load: Load) -> int:
     return max(least, min(HOLD_MOST, int(rate * HOLD_S)))
 
 
-def room(load: Load, priority: int) -> int:
-    """How many more mails may be claimed for a site whose best ready mail has this priority.
+def room(load: Load, urgent: int) -> int:
+    """How many more mails may be claimed for a site that holds `urgent` mails at least as urgent as its best ready ones.
 
-    None while only a few places are free: claims are cheap by the hundred and dear by the one.
+    None while only a few places are free: claims are cheap by the hundred and dear by the one. Mail that is more urgent than
+    some of what is held has places of its own, so that it never waits for the others to go.
     """
     most = hold(load)
     free = most - load.queued
-    if free < most * REFILL and priority > load.highest_held:
-        return max(RESERVED, free)
-    return free if free >= most * REFILL else 0
+    if free >= most * REFILL:
+        return free
+    reserved = max(RESERVED, int(most * REFILL)) if urgent < load.queued else 0
+    return reserved - urgent if urgent <= reserved // 2 else 0

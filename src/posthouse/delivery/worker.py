@@ -79,7 +79,8 @@ async def _every(process: Process, period_s: float, do: Callable[[Process], Awai
         except DATABASE_GONE as error:
             process.log.warning("worker.waits", round=do.__name__, error=str(error))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.stopping.wait(), period_s)
+            async with asyncio.timeout(period_s):
+                await process.stopping.wait()
 
 
 async def _workspaces(process: Process) -> list[UUID]:

@@ -75,7 +75,8 @@ class Listener:
         while not stopping.is_set():
             self._sweep()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), SMTP_SWEEP_S)
+                async with asyncio.timeout(SMTP_SWEEP_S):
+                    await stopping.wait()
         await self._drain()
 
     def admit(self, connection: Connection) -> Reply | None:

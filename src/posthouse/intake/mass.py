@@ -35,7 +35,7 @@ Text = tuple[int, int]
 
 
 class Action(StrEnum):
-    """What is done with one mail of a mass. FLAG: it goes behind all single messages. ALLOW: its sender gave a reason."""
+    """What is done with one mail of a mass. FLAG: with no priority of its own it goes behind. ALLOW: its sender gave a reason."""
 
     FLAG = "flag"
     HOLD = "hold"

@@ -154,7 +154,7 @@ def _treated(decided: Decided, action: Action, why: str, *, first: bool) -> Deci
         case Action.HOLD:
             return replace(decided, held=mass.held(why))
         case Action.FLAG:
-            behind = _behind_all_others(decided)
+            behind = _behind_the_others(decided)
             return _noted(behind, mass.flagged(why)) if first else behind
         case Action.ALLOW if first:
             return _noted(decided, mass.allowed(why, decided.submission.mass_reason))
@@ -162,8 +162,11 @@ def _treated(decided: Decided, action: Action, why: str, *, first: bool) -> Deci
             return decided
 
 
-def _behind_all_others(decided: Decided) -> Decided:
+def _behind_the_others(decided: Decided) -> Decided:
+    """A priority the sender named stands: whoever sends an alarm to sixty people at 9 means it."""
     choice = decided.choice
+    if decided.submission.priority is not None:
+        return decided
     behind = replace(choice, priority=limits.PRIORITY_LOWEST, reason=f"{choice.reason} {mass.BEHIND}")
     return replace(decided, choice=behind)
 

@@ -73,7 +73,8 @@ class Child:
     async def ends_within(self, patience_s: float) -> bool:
         """Wait at most so long for its end; whether it came."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.wait(), patience_s)
+            async with asyncio.timeout(patience_s):
+                await self.wait()
         return self.ended
 
 

@@ -391,6 +391,38 @@ def test_mail_whose_lease_is_gone_is_somebody_elses() -> None:
     play(scene)
 
 
+def test_mail_that_becomes_somebody_elses_while_a_receiver_does_not_answer_is_not_sent() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        desk.courier.dial_s = 30.0
+        theirs, ours = mail(9), mail(1)
+        desk.path(ONE).add([theirs, ours])
+        await asyncio.sleep(10.0)
+        desk.lost = {theirs.mail.recipient_id}
+        await until(lambda: desk.outcomes)
+        assert desk.courier.addresses == [ours.mail.address]
+        assert len(desk.courier.dials) == 1
+
+    play(scene)
+
+
+def test_many_urgent_mails_go_before_what_is_held_as_fast_as_they_can_be_claimed() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        path, waiting = desk.path(ONE), mails(90, 9)
+        path.add(mails(HOLD_LEAST, 1))
+        path.add(mails(10, 9))
+        asked = desk.wakes
+        while len(desk.outcomes) < 100 + HOLD_LEAST:
+            if waiting and desk.wakes > asked and (room := path.room(9)) > 0:
+                asked = desk.wakes
+                path.add(waiting[:room])
+                del waiting[:room]
+            await asyncio.sleep(0.01)
+        urgent = [held.mail.priority for held, _ in desk.outcomes]
+        assert urgent[:100] == [9] * 100
+
+    play(scene, seconds=60.0)
+
+
 def test_one_mail_we_cannot_handle_does_not_stop_those_behind_it() -> None:
     async def scene(desk: ScriptedDesk) -> None:
         bad, good = mail(9), mail(1)

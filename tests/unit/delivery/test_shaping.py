@@ -21,7 +21,7 @@ from posthouse.delivery.shaping import HOLD_LEAST, HOLD_MOST, RESERVED, Load, co
 def test_connections_follow_what_the_queue_would_take(
     queued: int, open_now: int, seconds_per_mail: float, wanted: int
 ) -> None:
-    assert connections_wanted(Load(queued, open_now, seconds_per_mail, 4), limit=10) == wanted
+    assert connections_wanted(Load(queued, open_now, seconds_per_mail), limit=10) == wanted
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_connections_follow_what_the_queue_would_take(
     [(0.4, 1, 1), (0.6, 1, 2), (0.6, 9, 10), (60, 10, 10)],  # one more at a time, never over the limit
 )
 def test_a_connection_is_added_when_none_has_moved_while_mail_waits(still_s: float, open_now: int, wanted: int) -> None:
-    assert connections_wanted(Load(5, open_now, 0.003, 4, still_s), limit=10) == wanted
+    assert connections_wanted(Load(5, open_now, 0.003, still_s), limit=10) == wanted
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,30 @@ def test_a_connection_is_added_when_none_has_moved_while_mail_waits(still_s: flo
     [(1, 0.0, HOLD_LEAST), (1, 1.0, HOLD_LEAST), (10, 0.1, 100), (10, 0.001, HOLD_MOST)],
 )
 def test_about_a_second_of_mail_is_held(connections: int, seconds_per_mail: float, held: int) -> None:
-    assert hold(Load(0, connections, seconds_per_mail, -1)) == held
+    assert hold(Load(0, connections, seconds_per_mail)) == held
 
 
-def test_a_full_site_has_room_only_for_what_is_more_urgent_than_all_it_holds() -> None:
-    full = Load(queued=HOLD_LEAST, connections=1, seconds_per_mail=1.0, highest_held=4)
-    assert room(full, priority=4) == 0
-    assert room(full, priority=5) == RESERVED
+FULL = Load(queued=HOLD_LEAST, connections=1, seconds_per_mail=1.0)
+FULL_AND_FAST = Load(queued=HOLD_MOST, connections=10, seconds_per_mail=0.001)
+
+
+@pytest.mark.parametrize(
+    ("load", "urgent", "expected"),
+    [
+        (FULL, HOLD_LEAST, 0),  # all that is held is at least as urgent
+        (FULL, 0, RESERVED),
+        (FULL, 5, 5),
+        (FULL, 6, 0),  # worth a claim when half of them are gone
+        (FULL_AND_FAST, 0, 125),
+        (FULL_AND_FAST, 63, 0),
+        (Load(queued=HOLD_MOST, connections=1, seconds_per_mail=1.0), 0, RESERVED),  # it was fast when it was filled
+    ],
+)
+def test_a_full_site_has_room_for_what_is_more_urgent_than_some_of_what_it_holds(
+    load: Load, urgent: int, expected: int
+) -> None:
+    assert room(load, urgent) == expected
 
 
 def test_a_site_is_filled_up_to_what_it_may_hold() -> None:
-    assert room(Load(queued=5, connections=1, seconds_per_mail=1.0, highest_held=9), priority=0) == HOLD_LEAST - 5
+    assert room(Load(queued=5, connections=1, seconds_per_mail=1.0), urgent=5) == HOLD_LEAST - 5

@@ -56,7 +56,7 @@ class Client:
 
     async def reply(self) -> str:
         lines = []
-        while line := (await asyncio.wait_for(self.reader.readline(), 5)).decode():
+        while line := (await self._line()).decode():
             lines.append(line)
             if line[3:4] != "-":
                 break
@@ -66,9 +66,14 @@ class Client:
         self.writer.write(text.encode() + b"\r\n")
         return await self.reply()
 
+    async def _line(self) -> bytes:
+        async with asyncio.timeout(5):
+            return await self.reader.readline()
+
     async def ended(self) -> bool:
         with contextlib.suppress(ConnectionError):
-            return await asyncio.wait_for(self.reader.read(), 5) == b""
+            async with asyncio.timeout(5):
+                return await self.reader.read() == b""
         return True
 
     async def into_data(self) -> None:
@@ -103,7 +108,8 @@ async def running(
         yield Running(listener, port, stopping, task)
     finally:
         stopping.set()
-        await asyncio.wait_for(task, 40)
+        async with asyncio.timeout(40):
+            await task
 
 
 @pytest.fixture
@@ -271,7 +277,8 @@ async def test_stopping_lets_an_open_transaction_end_and_sends_idle_clients_away
         client_reply = await busy.say("x: y\r\n\r\n.")
         assert client_reply.startswith("250 2.0.0")
         assert (await busy.reply()).startswith("421 4.3.2")
-        await asyncio.wait_for(server.task, 5)
+        async with asyncio.timeout(5):
+            await server.task
         assert len(session.messages) == 1
         idle.close()
         busy.close()
