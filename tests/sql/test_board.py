@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,13 +11,14 @@ from tests.corridor import MakeProcess
 from tests.lab_servers import until
 from tests.scripted_desk import SITE, Receiver, ScriptedDesk, limits, mails
 
-from posthouse.delivery.backoff import Said
+from posthouse.delivery.backoff import Action, Do, Said
 from posthouse.delivery.board import Board
+from posthouse.delivery.rates import parse
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.model.outcome import Reply, Stage
 from posthouse.model.words import Pool
 from posthouse.outbox import sites
-from posthouse.outbox.sites import Standing, Whereabouts
+from posthouse.outbox.sites import Standing, Whereabouts, Word
 from posthouse.runtime.process import Process
 
 SOURCES = ("127.0.0.2", "127.0.0.3")
@@ -125,3 +127,38 @@ async def test_two_domains_of_one_site_with_rules_of_their_own_are_told_apart(of
     for site in here.board.sites:
         site.empty()
         await site.finish(2.0)
+
+
+async def test_what_a_receiver_said_holds_for_the_next_owner_of_its_sites(office: Callable[..., Office]) -> None:
+    pause = Action("pause", Do.SUSPEND, ("come back later",), "there in shaping.toml", for_s=7_200.0)
+    slow = Action(
+        "slow", Do.SLOW, ("too fast",), "there in shaping.toml", for_s=900.0, rate=parse("20/min"), connections=1
+    )
+    first, rules = office(*SOURCES), limits(actions=(pause, slow))
+    told = dict(zip(SOURCES, ("come back later", "too fast"), strict=True))
+    for path in first.board.site(SITE, rules, "there.test").paths:
+        said = Said(Reply(421, None, told[path.source]), Stage.MAIL, 1, 0.0)
+        path.gate.refused(said, first.process.clock.monotonic())
+    await first.board.note()
+
+    second = office(*SOURCES)
+    await second.board.inherit({GROUP})
+    now = second.process.clock.monotonic()
+    paused, slowed = (path.gate for path in second.board.site(SITE, rules, "there.test").paths)
+    suspension = paused.suspended(now)
+    assert suspension is not None
+    assert suspension.until - now == pytest.approx(7_200, abs=5)
+    assert "come back later" in suspension.sentence
+    assert slowed.suspended(now) is None
+    assert (slowed.connections(now), slowed.mails_per_s(now)) == (1, pytest.approx(1 / 3))
+
+
+async def test_what_a_receiver_said_is_forgotten_when_its_time_is_over(office: Callable[..., Office]) -> None:
+    here = office()
+    over = here.process.clock.now() - timedelta(days=3)
+    word = Word("", GROUP, True, "there in shaping.toml", "Come back later.", over, "", None)
+    async with here.process.pool.acquire() as connection:
+        await sites.keep_words(connection, Pool.MARKETING, [word])
+        assert await sites.words_in_force(connection, Pool.MARKETING, [GROUP], here.process.clock.now()) == []
+        await sites.forget(connection, here.process.clock.now())
+        assert await connection.fetchval("SELECT count(*) FROM receiver_words") == 0

@@ -24,6 +24,7 @@ INSTALLATION: Final = {
     "schema_migrations": "of the database itself",
     "workers": "processes and their leases; they serve every workspace",
     "sites": "what the owner of a site knows of it; one receiver takes every workspace's mail",
+    "receiver_words": "what a receiver told an address of ours, whoever's mail it was",
     "site_domains": "which site a domain's mail goes to, the same for all",
     "sts_policies": "what receiving domains ask for, the same for all",
     "tls_results": "how sessions with receivers fared, whoever's mail they carried",

@@ -14,6 +14,7 @@ from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.delivery.site import Site
 from posthouse.delivery.sources import Rotation, Source, of_settings
 from posthouse.delivery.warming import Warming
+from posthouse.delivery.words import Words
 from posthouse.model.words import Pool
 from posthouse.outbox import sites
 from posthouse.runtime.process import Process
@@ -34,6 +35,7 @@ class Board:
         self.warming = Warming(process, pool, lambda: shaping.rulebook, desk.wake)
         self._sites: dict[tuple[str, str], Site] = {}  # by group and site: a domain with rules of its own has its own
         self._gates: dict[tuple[str, str], Gate] = {}
+        self._words = Words(process, pool)
         self._domains: dict[str, str] = {}  # where each domain's mail is, still to be noted
         self._known: dict[str, str] = {}
         self._noted = standing.Noted()
@@ -103,6 +105,14 @@ class Board:
                 del self._gates[pair]
         return kept
 
+    async def inherit(self, groups: Collection[str]) -> None:
+        """These groups of sites are ours from now on, with what their receivers told whoever had them before."""
+        await self._words.read(groups)
+        now = self._process.clock.monotonic()
+        for (source, group), gate in self._gates.items():
+            if group in groups:
+                self._words.remind(gate, source, group, now)
+
     def source_missing(self, address: str) -> None:
         """A source leaves rotation for a while; its paths are dropped as mail comes up."""
         self.rotation.missing(address, self._process.clock.monotonic())
@@ -113,13 +123,16 @@ class Board:
         notes = [standing.note_of(site, now, monotonic, exhausted=self._desk.exhausted) for site in self.sites]
         news = self._noted.news(notes, monotonic)
         domains, self._domains = self._domains, {}
-        if not news and not domains:
+        words = self._words.news(self._gates)
+        if not news and not domains and not words:
             return
         async with self._process.pool.acquire() as connection:
             if news:
                 await sites.note(connection, self._pool, news, self._process.worker_id, now)
             if domains:
                 await sites.note_domains(connection, domains, now)
+            if words:
+                await sites.keep_words(connection, self._pool, words)
 
     def _made(self, plan: Plan, limits: Limits, sources: Sequence[Source], old: Site | None) -> Site:
         kept = {path.source: path for path in old.paths} if old else {}
@@ -136,6 +149,7 @@ class Board:
         gate = self._gates.get((source.address, limits.group))
         if gate is None:
             gate = self._gates[source.address, limits.group] = Gate(limits, now)
+            self._words.remind(gate, source.address, limits.group, now)
         return Path(self._desk, plan, source, gate)
 
 

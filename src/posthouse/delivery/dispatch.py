@@ -147,7 +147,8 @@ class Dispatcher:
         self, destinations: Sequence[Destination], ways: Mapping[str, Way], groups: Collection[str]
     ) -> list[tuple[Site, list[Destination]]]:
         """The sites of these destinations that are ours, in the order of their best priorities; ends mail that leads nowhere."""
-        await self.owned.take(group for group in groups if self.owned.should(group))
+        if new := await self.owned.take(group for group in groups if self.owned.should(group)):
+            await self.board.inherit(new)
         found: dict[int, tuple[Site, list[Destination]]] = {}
         for each in destinations:
             way = ways.get(each.domain)
@@ -207,8 +208,9 @@ class Dispatcher:
         worker_id, workspace_id = self._lease.worker_id, destination.workspace_id
         share, asked_at = self.shares.get(workspace_id, 1), self.monotonic()
         async with transaction(self._process.pool) as connection:
-            take = claims.claim_again if again else claims.claim
-            mails = await take(connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now())
+            mails = await claims.claim(
+                connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now(), again=again
+            )
             held = [Held(mail, worker_id, share, asked_at) for mail in mails]
             reasons = await self._reasons(connection, held)
         self.hands.take(mails)

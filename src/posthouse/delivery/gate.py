@@ -90,11 +90,15 @@ class Gate:
     def refused(self, said: Said, now: float) -> Effect | None:
         """A refusal; what has to be kept to from now on because of it, if that is new."""
         self._state, effect = backoff.consider(self._state, said, now, self.limits.actions)
-        if effect is None or self._is_stricter(effect, now):
-            return None
+        return effect if effect is not None and self.heed(effect, now) else None
+
+    def heed(self, effect: Effect, now: float) -> bool:
+        """Keeps to this from now on, unless something stricter is in force; whether it does."""
+        if self._is_stricter(effect, now):
+            return False
         self.effect = effect
         self._slowed = Bucket(effect.rate, now) if effect.rate else None
-        return effect
+        return True
 
     def mails_per_s(self, now: float) -> float:
         """The rate in force; 0.0 when there is no limit."""

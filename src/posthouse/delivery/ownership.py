@@ -58,16 +58,18 @@ class Owned:
         """All of them."""
         return frozenset(self._groups) if self._worker_id == self._lease.worker_id else frozenset()
 
-    async def take(self, groups: Iterable[str]) -> None:
-        """Asks for groups; `has` tells which of them it got."""
+    async def take(self, groups: Iterable[str]) -> set[str]:
+        """Asks for groups; those it got now."""
         wanted = [group for group in groups if not self.has(group)]
         if not wanted:
-            return
+            return set()
         worker_id, now = self._lease.worker_id, self._process.clock.now()
         async with self._process.pool.acquire() as connection:
             got = await sites.own(connection, self._pool, wanted, worker_id, now)
-        if worker_id == self._lease.worker_id:
-            self._groups |= got
+        if worker_id != self._lease.worker_id:
+            return set()
+        self._groups |= got
+        return got
 
     async def let_go(self, groups: Collection[str]) -> None:
         """Others may have these: no connection of ours to them is open any more."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.words import MailClass, Pool, Source, State
 from posthouse.outbox.sql import SQL
-from posthouse.runtime.postgres import Connection, Record
+from posthouse.runtime.postgres import Connection
 
 PEERS: Final = "peers"
 """What is said on the channel of the queue when a worker has come or gone."""
@@ -115,27 +115,12 @@ async def claim(
     most: int,
     worker_id: UUID,
     now: datetime,
+    *,
+    again: bool = False,
 ) -> list[Claimed]:
-    """Takes the first `most` mails for a destination, in sending order."""
-    rows = await connection.fetch(SQL.claim, workspace_id, pool, domain, most, worker_id, now)
-    return await _claimed(connection, workspace_id, rows)
-
-
-async def claim_again(
-    connection: Connection,
-    workspace_id: UUID,
-    pool: Pool,
-    domain: str,
-    most: int,
-    worker_id: UUID,
-    now: datetime,
-) -> list[Claimed]:
-    """The same, of mail that was tried before."""
-    rows = await connection.fetch(SQL.claim_again, workspace_id, pool, domain, most, worker_id, now)
-    return await _claimed(connection, workspace_id, rows)
-
-
-async def _claimed(connection: Connection, workspace_id: UUID, rows: list[Record]) -> list[Claimed]:
+    """Takes the first `most` mails for a destination, in sending order; `again`: of those that were tried before."""
+    take = SQL.claim_again if again else SQL.claim
+    rows = await connection.fetch(take, workspace_id, pool, domain, most, worker_id, now)
     if not rows:
         return []
     rows.sort(key=lambda row: (-row["priority"], row["recipient_id"]))

@@ -99,6 +99,18 @@ SET state = EXCLUDED.state, rule = EXCLUDED.rule, sentence = EXCLUDED.sentence, 
 INSERT INTO site_domains (domain, site, seen_at) SELECT n.*, $3 FROM unnest($1::text[], $2::text[]) AS n
 ON CONFLICT (domain) DO UPDATE SET site = EXCLUDED.site, seen_at = EXCLUDED.seen_at;
 
+-- name: keep_words
+INSERT INTO receiver_words (pool, source, site_group, suspends, rule, sentence, until, rate, connections)
+SELECT $1, w.*
+FROM unnest($2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::integer[]) AS w
+ON CONFLICT (pool, source, site_group) DO UPDATE
+SET suspends = EXCLUDED.suspends, rule = EXCLUDED.rule, sentence = EXCLUDED.sentence, until = EXCLUDED.until, rate = EXCLUDED.rate,
+    connections = EXCLUDED.connections;
+
+-- name: words_in_force
+SELECT source, site_group, suspends, rule, sentence, until, rate, connections FROM receiver_words
+WHERE pool = $1 AND site_group = ANY($2::text[]) AND until > $3;
+
 -- name: begin_grants
 INSERT INTO warmup_grants (source, provider, day, mails) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING;
 
@@ -113,6 +125,9 @@ DELETE FROM sites WHERE updated_at < $1;
 
 -- name: forget_domains
 DELETE FROM site_domains WHERE seen_at < $1;
+
+-- name: forget_words
+DELETE FROM receiver_words WHERE until < $1;
 
 -- name: forget_grants
 DELETE FROM warmup_grants WHERE day < $1;

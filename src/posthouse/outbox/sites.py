@@ -38,6 +38,23 @@ class SiteNote:
     mails_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the receivers of a group have told one of our addresses: nothing goes until then, or at most `rate` and `connections`.
+
+    `rate` is as shaping.toml writes it, "" for none.
+    """
+
+    source: str
+    group: str
+    suspends: bool
+    rule: str
+    sentence: str
+    until: datetime
+    rate: str
+    connections: int | None
+
+
 async def own(connection: Connection, pool: Pool, groups: Sequence[str], worker_id: UUID, now: datetime) -> set[str]:
     """Makes a worker the owner of groups of sites that nobody alive owns; those it owns now."""
     rows = await connection.fetch(SQL.own_groups, pool, sorted(groups), worker_id, now)
@@ -67,6 +84,29 @@ async def note(connection: Connection, pool: Pool, notes: Sequence[SiteNote], wo
     )
 
 
+async def keep_words(connection: Connection, pool: Pool, words: Sequence[Word]) -> None:
+    """Writes down what receivers said, for the next owner of their sites."""
+    ordered = sorted(words, key=lambda word: (word.source, word.group))
+    await connection.execute(
+        SQL.keep_words,
+        pool,
+        [w.source for w in ordered],
+        [w.group for w in ordered],
+        [w.suspends for w in ordered],
+        [w.rule for w in ordered],
+        [w.sentence for w in ordered],
+        [w.until for w in ordered],
+        [w.rate for w in ordered],
+        [w.connections for w in ordered],
+    )
+
+
+async def words_in_force(connection: Connection, pool: Pool, groups: Collection[str], now: datetime) -> list[Word]:
+    """What still holds for these groups, whoever was told."""
+    rows = await connection.fetch(SQL.words_in_force, pool, sorted(groups), now)
+    return [Word(*row.values()) for row in rows]
+
+
 async def note_domains(connection: Connection, sites: Mapping[str, str], now: datetime) -> None:
     """Writes down at which site each domain's mail is."""
     ordered = sorted(sites.items())
@@ -90,6 +130,7 @@ async def forget(connection: Connection, before: datetime) -> None:
     await connection.execute(SQL.forget_sites, before)
     await connection.execute(SQL.forget_domains, before)
     await connection.execute(SQL.forget_grants, before.date())
+    await connection.execute(SQL.forget_words, before)
 
 
 # --- For those who ask why a mail waits
