@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEEDS ?= 3000
+KILLS ?= 20
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
 DEVELOPER := .venv/.made-for-developers
@@ -42,10 +43,10 @@ test: $(DEVELOPER)
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/pytest -n auto --dist loadfile -m "not slow" tests
 
-## test-slow: long crash rounds, and SEEDS simulated histories (make test-slow SEEDS=10000)
+## test-slow: KILLS times kill -9, and SEEDS simulated histories (make test-slow KILLS=1000 SEEDS=10000)
 test-slow: $(DEVELOPER)
 	@sh tests/packages.sh
-	POSTHOUSE_SIM_SEEDS=$(SEEDS) .venv/bin/pytest -m slow tests
+	POSTHOUSE_SIM_SEEDS=$(SEEDS) POSTHOUSE_KILLS=$(KILLS) .venv/bin/pytest -m slow tests
 
 ## reference: docs/reference anew from the code
 reference: env

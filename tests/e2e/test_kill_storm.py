@@ -1,6 +1,7 @@
 """kill -9 at random moments under load: nothing acknowledged is lost, and what arrives twice is shown as unknown."""
 
 import asyncio
+import os
 import random
 
 import pytest
@@ -9,6 +10,7 @@ from tests.e2e.product import Product, running
 from tests.e2e.recorder import recording
 
 EVERYTHING = "everything"
+KILLS = int(os.environ.get("POSTHOUSE_KILLS", "20"))
 VICTIMS = (
     *(EVERYTHING, "transactional", "postgres", "submission", "supervisor", "worker"),
     *(EVERYTHING, "transactional.2", "web", "marketing"),
@@ -25,8 +27,8 @@ async def _strike(product: Product, victim: str) -> None:
         await asyncio.to_thread(product.start)
 
 
-async def storm(rounds: int, seed: int) -> None:
-    """Kills, recoveries, and the count afterwards."""
+async def storm(rounds: int, seed: int, apart_s: float = 2.0) -> None:
+    """Kills, at most so far apart, recoveries, and the count afterwards."""
     chance = random.Random(seed)
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(rounds)]
     chance.shuffle(victims)
@@ -35,7 +37,7 @@ async def storm(rounds: int, seed: int) -> None:
             load = Load(into(product))
             async with load.flowing():
                 for number, victim in enumerate(victims, 1):
-                    await asyncio.sleep(chance.uniform(0.2, 2.0))
+                    await asyncio.sleep(chance.uniform(0.1, apart_s))
                     await _strike(product, victim)
                     back_s = await load.recovers()
                     print(f"round {number}: {victim}, back after {back_s:.2f} s, {len(load.acknowledged)} acknowledged")
@@ -49,6 +51,6 @@ async def test_no_acknowledged_mail_is_lost_when_processes_are_killed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200)
 async def test_no_acknowledged_mail_is_lost_in_a_long_storm() -> None:
-    await storm(rounds=20, seed=random.randrange(2**32))
+    await storm(rounds=KILLS, seed=random.randrange(2**32), apart_s=1.0)
