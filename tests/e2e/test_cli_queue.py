@@ -8,9 +8,10 @@ import pytest
 from tests.command_line import CommandLine
 from tests.corridor import Corridor, open_corridor
 
-from posthouse.accounts import changes, workspaces
+from posthouse.accounts import audit, changes, workspaces
 from posthouse.model.words import Pool, State
-from posthouse.outbox import claims
+from posthouse.outbox import claims, sites
+from posthouse.outbox.sites import Word
 from posthouse.runtime.settings import Settings
 
 
@@ -43,6 +44,27 @@ async def test_a_destination_is_suspended_explained_and_resumed(posthouse: Comma
     resumed = await posthouse("queue", "resume", "--domain", "there.test")
     assert resumed.out.strip() == "Resumed: Mail for there.test."
     assert (await posthouse("queue", "suspensions")).out.strip() == "Nothing is suspended."
+
+
+async def test_what_a_receiver_told_us_is_shown_and_lifted_by_somebody_who_knows_better(
+    posthouse: CommandLine, corridor: Corridor
+) -> None:
+    assert (await posthouse("shaping", "told")).out.strip() == "No receiver has told us anything."
+    until = corridor.process.clock.now() + timedelta(hours=2)
+    word = Word("", "yahoo", True, '"volume" of yahoo in shaping.toml', "yahoo said 421 [TSS04].", until, "", None)
+    async with corridor.process.pool.acquire() as connection:
+        await sites.keep_words(connection, Pool.TRANSACTIONAL, [word])
+    (line,) = (await posthouse("shaping", "told", "--json")).json()
+    assert (line["pool"], line["group"], line["suspends"]) == ("transactional", "yahoo", True)
+    assert "[TSS04]" in (await posthouse("shaping", "told")).out
+    assert (await posthouse("shaping", "lift", "yahoo")).status == 0
+    again = await posthouse("shaping", "lift", "yahoo")
+    assert (again.status, "has told us nothing" in again.err) == (1, True)
+    async with corridor.process.pool.acquire() as connection:
+        entries = await audit.page(connection, corridor.submitter.workspace_id, None, 5)
+    assert [(entry.action, entry.subject) for entry in entries if entry.action == "shaping.lift"] == [
+        ("shaping.lift", "yahoo")
+    ]
 
 
 async def test_one_word_stops_a_pool_for_everyone(posthouse: CommandLine, corridor: Corridor) -> None:

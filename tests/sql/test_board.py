@@ -152,6 +152,17 @@ async def test_what_a_receiver_said_holds_for_the_next_owner_of_its_sites(office
     assert slowed.suspended(now) is None
     assert (slowed.connections(now), slowed.mails_per_s(now)) == (1, pytest.approx(1 / 3))
 
+    async with first.process.pool.acquire() as connection:
+        assert await sites.lift(connection, GROUP) == 2
+    for here in (first, second):
+        await here.board.note()
+        (site,) = here.board.sites
+        assert site.stopped(here.process.clock.monotonic()) is None
+        assert [path.gate.effect for path in site.paths] == [None, None]
+    await second.board.note()
+    async with first.process.pool.acquire() as connection:
+        assert await sites.all_words(connection, first.process.clock.now()) == []
+
 
 async def test_what_a_receiver_said_is_forgotten_when_its_time_is_over(office: Callable[..., Office]) -> None:
     here = office()

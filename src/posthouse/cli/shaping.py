@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
+from rich.table import Table
 from rich.text import Text
 
-from posthouse.cli import console, shaping_text
+from posthouse.cli import console, shaping_text, world
 from posthouse.cli.console import HERE, Installation, Json, Refused
 from posthouse.cli.shaping_text import Shown
 from posthouse.cli.world import EXIT_SETTINGS, Where
@@ -20,6 +21,8 @@ from posthouse.delivery.rules import Rulebook, RulesError
 from posthouse.delivery.warmup import Day, Plan
 from posthouse.model.limits import WARMUP_DAYS
 from posthouse.model.words import Pool
+from posthouse.outbox import sites
+from posthouse.outbox.sites import Word
 from posthouse.runtime.clock import SystemClock
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.settings import Settings
@@ -109,6 +112,60 @@ def warm_up(
     """
     forecast = console.run(_forecast(where, source, provider, plan, backlog, max(1, min(days, WARMUP_DAYS))))
     console.show([asdict(each) for each in forecast], lambda: shaping_text.days(forecast), as_json=as_json)
+
+
+@app.command
+def told(*, as_json: Json = False, where: Installation = HERE) -> None:
+    """Show what receivers have told us to keep to for now: pauses, rates and connections, until when, and by which rule.
+
+    Exit status: 0 done, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse shaping told
+    """
+    found = console.run(_told(where))
+    console.show([{"pool": pool, **asdict(word)} for pool, word in found], lambda: _words(found), as_json=as_json)
+
+
+@app.command
+def lift(receiver: str, /, *, where: Installation = HERE) -> None:
+    """Forget what a receiver told us: mail goes again within a second, its connections come back one by one.
+
+    `receiver` as in `shaping told`. Exit status: 0 done, 1 it has told nothing that still holds, 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse shaping lift yahoo
+    """
+    console.run(_lift(where, receiver))
+
+
+async def _told(where: Where) -> list[tuple[Pool, Word]]:
+    async with world.open_world(where.settings()) as process, process.pool.acquire() as connection:
+        return await sites.all_words(connection, process.clock.now())
+
+
+def _words(found: Sequence[tuple[Pool, Word]]) -> Table | Text:
+    rows = [
+        (word.group, pool, word.source or "any", "pause" if word.suspends else _slower(word), word.until, word.sentence)
+        for pool, word in found
+    ]
+    return console.table(
+        ("RECEIVER", "POOL", "FROM", "WHAT", "UNTIL", "WHY"), rows, "No receiver has told us anything."
+    )
+
+
+def _slower(word: Word) -> str:
+    connections = f"{word.connections} connections" if word.connections else ""
+    return ", ".join(filter(None, (word.rate, connections)))
+
+
+async def _lift(where: Where, receiver: str) -> None:
+    async with console.opened(where, None) as room, room.changing() as change:
+        if not await sites.lift(change.connection, receiver):
+            raise Refused(f"{receiver} has told us nothing that still holds: see `posthouse shaping told`.")
+        await change.record("shaping.lift", receiver)
 
 
 async def _everyone(where: Where, pool: Pool) -> list[Shown]:

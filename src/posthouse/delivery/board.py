@@ -124,15 +124,17 @@ class Board:
         news = self._noted.news(notes, monotonic)
         domains, self._domains = self._domains, {}
         words = self._words.news(self._gates)
-        if not news and not domains and not words:
+        if not news and not domains and not words and not self._words.remembers:
             return
         async with self._process.pool.acquire() as connection:
             if news:
                 await sites.note(connection, self._pool, news, self._process.worker_id, now)
             if domains:
                 await sites.note_domains(connection, domains, now)
+            if self._words.remembers and await self._words.lifted(connection, self._gates):
+                self._desk.wake()
             if words:
-                await sites.keep_words(connection, self._pool, words)
+                await self._words.keep(connection, words)
 
     def _made(self, plan: Plan, limits: Limits, sources: Sequence[Source], old: Site | None) -> Site:
         kept = {path.source: path for path in old.paths} if old else {}

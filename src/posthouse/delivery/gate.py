@@ -100,6 +100,10 @@ class Gate:
         self._slowed = Bucket(effect.rate, now) if effect.rate else None
         return True
 
+    def forgive(self) -> None:
+        """What the receiver said no longer counts; connections come back one by one."""
+        self.effect, self._slowed = None, None
+
     def mails_per_s(self, now: float) -> float:
         """The rate in force; 0.0 when there is no limit."""
         return min((_per_s(bucket.rate) for bucket in self._buckets(now)), default=0.0)

@@ -5,6 +5,7 @@ Told "come back in two hours", a sender that comes back after a restart five min
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from posthouse.delivery import rates
 from posthouse.delivery.backoff import Do, Effect
@@ -12,7 +13,10 @@ from posthouse.delivery.gate import Gate
 from posthouse.model.words import Pool
 from posthouse.outbox import sites
 from posthouse.outbox.sites import Word
+from posthouse.runtime.postgres import Connection
 from posthouse.runtime.process import Process
+
+_LAST_S: Final = 2.0  # before its end a word is not asked about any more
 
 
 class Words:
@@ -39,17 +43,36 @@ class Words:
             if left_s > 0 and gate.heed(effect, now):
                 self._kept[source, group] = effect
 
-    def news(self, gates: Mapping[tuple[str, str], Gate]) -> list[Word]:
-        """What the gates have been told since the last time, to be written down."""
+    def news(self, gates: Mapping[tuple[str, str], Gate]) -> dict[tuple[str, str], Effect]:
+        """What gates have been told since the last time, by source and group."""
+        now = self._process.clock.monotonic()
+        effects = {pair: gate.effect for pair, gate in gates.items() if gate.effect is not None}
+        return {p: effect for p, effect in effects.items() if effect.until > now and self._kept.get(p) is not effect}
+
+    async def keep(self, connection: Connection, news: Mapping[tuple[str, str], Effect]) -> None:
+        """Writes news down."""
         now, monotonic = self._process.clock.now(), self._process.clock.monotonic()
-        self._kept = {pair: effect for pair, effect in self._kept.items() if effect.until > monotonic}
-        words = []
-        for pair, gate in gates.items():
-            effect = gate.effect
-            if effect is not None and effect.until > monotonic and self._kept.get(pair) is not effect:
-                self._kept[pair] = effect
-                words.append(_word(*pair, effect, now + timedelta(seconds=effect.until - monotonic)))
-        return words
+        words = [_word(*p, effect, now + timedelta(seconds=effect.until - monotonic)) for p, effect in news.items()]
+        await sites.keep_words(connection, self._pool, words)
+        self._kept.update(news)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether something that is written down still holds."""
+        until = self._process.clock.monotonic() + _LAST_S
+        self._kept = {pair: effect for pair, effect in self._kept.items() if effect.until > until}
+        return bool(self._kept)
+
+    async def lifted(self, connection: Connection, gates: Mapping[tuple[str, str], Gate]) -> bool:
+        """Lets gates forget what somebody has lifted since; whether there was any."""
+        groups = {group for _, group in self._kept}
+        found = await sites.words_in_force(connection, self._pool, groups, self._process.clock.now())
+        gone = self._kept.keys() - {(word.source, word.group) for word in found}
+        for pair in gone:
+            effect = self._kept.pop(pair)
+            if pair in gates and gates[pair].effect is effect:
+                gates[pair].forgive()
+        return bool(gone)
 
 
 def _effect(word: Word, until: float) -> Effect:

@@ -111,6 +111,13 @@ SET suspends = EXCLUDED.suspends, rule = EXCLUDED.rule, sentence = EXCLUDED.sent
 SELECT source, site_group, suspends, rule, sentence, until, rate, connections FROM receiver_words
 WHERE pool = $1 AND site_group = ANY($2::text[]) AND until > $3;
 
+-- name: all_words
+SELECT pool, source, site_group, suspends, rule, sentence, until, rate, connections FROM receiver_words
+WHERE until > $1 ORDER BY site_group, pool, source;
+
+-- name: lift_words
+DELETE FROM receiver_words WHERE site_group = $1 RETURNING pool;
+
 -- name: begin_grants
 INSERT INTO warmup_grants (source, provider, day, mails) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING;
 

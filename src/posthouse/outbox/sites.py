@@ -107,6 +107,17 @@ async def words_in_force(connection: Connection, pool: Pool, groups: Collection[
     return [Word(*row.values()) for row in rows]
 
 
+async def all_words(connection: Connection, now: datetime) -> list[tuple[Pool, Word]]:
+    """Everything that holds because a receiver said so."""
+    rows = await connection.fetch(SQL.all_words, now)
+    return [(Pool(pool), Word(*word)) for pool, *word in (row.values() for row in rows)]
+
+
+async def lift(connection: Connection, group: str) -> int:
+    """Somebody knows better than what receivers of this group said; how many words are lifted. Owners notice within a second."""
+    return len(await connection.fetch(SQL.lift_words, group))
+
+
 async def note_domains(connection: Connection, sites: Mapping[str, str], now: datetime) -> None:
     """Writes down at which site each domain's mail is."""
     ordered = sorted(sites.items())

@@ -1,5 +1,6 @@
 """Who cannot use a mouse, a wide screen, bright light or scripts can still use every page; and no page talks to the outside."""
 
+import contextlib
 import re
 from urllib.parse import urlsplit
 
@@ -91,9 +92,13 @@ def test_the_keyboard_goes_everywhere(open_page: Open) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    page.keyboard.press("g")
-    page.keyboard.press("q")
-    expect(page.get_by_role("heading", name="Queue", level=1)).to_be_visible()
+    heading = page.get_by_role("heading", name="Queue", level=1)
+    for _ in range(3):  # the second key counts for 1.2 s, which a busy machine may take between the two
+        page.keyboard.type("gq")
+        with contextlib.suppress(AssertionError):
+            expect(heading).to_be_visible()
+            break
+    expect(heading).to_be_visible()
 
 
 def test_single_key_shortcuts_can_be_switched_off(open_page: Open) -> None:
