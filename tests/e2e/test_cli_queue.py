@@ -51,6 +51,9 @@ async def test_what_a_receiver_told_us_is_shown_and_lifted_by_somebody_who_knows
 ) -> None:
     assert (await posthouse("shaping", "told")).out.strip() == "No receiver has told us anything."
     until = corridor.process.clock.now() + timedelta(hours=2)
+    other = corridor.process.ids.new()
+    async with changes.making(corridor.process, other, "posthouse", operator=True) as change:
+        await workspaces.create(change, "Another")
     word = Word("", "yahoo", True, '"volume" of yahoo in shaping.toml', "yahoo said 421 [TSS04].", until, "", None)
     async with corridor.process.pool.acquire() as connection:
         await sites.keep_words(connection, Pool.TRANSACTIONAL, [word])
@@ -60,11 +63,10 @@ async def test_what_a_receiver_told_us_is_shown_and_lifted_by_somebody_who_knows
     assert (await posthouse("shaping", "lift", "yahoo")).status == 0
     again = await posthouse("shaping", "lift", "yahoo")
     assert (again.status, "has told us nothing" in again.err) == (1, True)
-    async with corridor.process.pool.acquire() as connection:
-        entries = await audit.page(connection, corridor.submitter.workspace_id, None, 5)
-    assert [(entry.action, entry.subject) for entry in entries if entry.action == "shaping.lift"] == [
-        ("shaping.lift", "yahoo")
-    ]
+    for workspace_id in (corridor.submitter.workspace_id, other):
+        async with corridor.process.pool.acquire() as connection:
+            entries = await audit.page(connection, workspace_id, None, 5)
+        assert [entry.subject for entry in entries if entry.action == "shaping.lift"] == ["yahoo"]
 
 
 async def test_one_word_stops_a_pool_for_everyone(posthouse: CommandLine, corridor: Corridor) -> None:

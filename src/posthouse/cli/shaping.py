@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from rich.table import Table
 from rich.text import Text
 
+from posthouse.accounts import workspaces
 from posthouse.cli import console, shaping_text, world
 from posthouse.cli.console import HERE, Installation, Json, Refused
 from posthouse.cli.shaping_text import Shown
@@ -19,6 +20,7 @@ from posthouse.delivery import rules, shaping_file, warmup
 from posthouse.delivery.courier_mx import fixed_route
 from posthouse.delivery.rules import Rulebook, RulesError
 from posthouse.delivery.warmup import Day, Plan
+from posthouse.intake import operate
 from posthouse.model.limits import WARMUP_DAYS
 from posthouse.model.words import Pool
 from posthouse.outbox import sites
@@ -130,7 +132,7 @@ def told(*, as_json: Json = False, where: Installation = HERE) -> None:
 
 @app.command
 def lift(receiver: str, /, *, where: Installation = HERE) -> None:
-    """Forget what a receiver told us: mail goes again within a second, its connections come back one by one.
+    """Forget what a receiver told us, for every workspace: mail goes again within a second, its connections come back one by one.
 
     `receiver` as in `shaping told`. Exit status: 0 done, 1 it has told nothing that still holds, 2 wrong usage, 3 no database.
 
@@ -162,10 +164,11 @@ def _slower(word: Word) -> str:
 
 
 async def _lift(where: Where, receiver: str) -> None:
-    async with console.opened(where, None) as room, room.changing() as change:
-        if not await sites.lift(change.connection, receiver):
-            raise Refused(f"{receiver} has told us nothing that still holds: see `posthouse shaping told`.")
-        await change.record("shaping.lift", receiver)
+    async with world.open_world(where.settings()) as process:
+        ids = [each.workspace_id for each in await workspaces.listing(process.pool)]
+        lifted = await operate.lift(process, ids, receiver, console.actor())
+    if not lifted:
+        raise Refused(f"{receiver} has told us nothing that still holds: see `posthouse shaping told`.")
 
 
 async def _everyone(where: Where, pool: Pool) -> list[Shown]:

@@ -16,7 +16,7 @@ from posthouse.ledger.events import Event
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
 from posthouse.model.words import Pool
-from posthouse.outbox import enqueue, operator, suspensions, workers
+from posthouse.outbox import enqueue, operator, sites, suspensions, workers
 from posthouse.outbox.operator import BEGINNING, BOUNCE, CANCEL, HOLD, MOST_PER_ACTION, Action, Selection, Touched
 from posthouse.outbox.suspensions import Suspension
 from posthouse.outbox.workers import Worker
@@ -194,6 +194,15 @@ async def drain(
             detail: dict[str, object] = {"processes": [f"{each.role} {each.pid} on {each.host}" for each in told]}
             await audit.record(connection, workspace_id, actor, "worker.drain", host or str(worker_id), detail, now)
     return told
+
+
+async def lift(process: Process, workspace_ids: list[UUID], receiver: str, actor: str) -> int:
+    """Forgets what a receiver (a group of sites) told us; how many words. It takes every workspace's mail, so each is told of it."""
+    async with transaction(process.pool) as connection:
+        lifted = await sites.lift(connection, receiver)
+        for workspace_id in workspace_ids if lifted else ():
+            await audit.record(connection, workspace_id, actor, "shaping.lift", receiver, {}, process.clock.now())
+    return lifted
 
 
 def _told(action: Action, actor: str, reason: str) -> str:
