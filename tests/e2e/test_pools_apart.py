@@ -24,6 +24,7 @@ from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.selectors import Selectors
 from posthouse.delivery import worker
 from posthouse.delivery.courier import Timeouts
+from posthouse.intake import operate
 from posthouse.model import limits
 from posthouse.model.mail import Accepted
 from posthouse.model.words import MailClass, Pool, State
@@ -229,6 +230,29 @@ async def test_a_new_address_sends_no_more_on_its_first_day_than_its_plan_says_e
     assert "127.0.0.3 may send 7" in note["sentence"]
     assert note["state"] == "limited"
     assert (note["until"] + timedelta(seconds=1)).time() < time_of_day(0, 1), "until midnight"
+
+
+async def test_what_a_receiver_told_us_outlives_a_restart_until_somebody_lifts_it(house: House, tmp_path: Path) -> None:
+    rules = tmp_path / "shaping.toml"
+    rules.write_text('[[default.action]]\nname = "pause"\nmatch = ["[TSS04]"]\ndo = "suspend"\nfor = "2h"\n')
+    async with sink({"MAIL": in_turn(b"421 4.7.0 [TSS04] later\r\n", b"250 2.1.0 ok\r\n")}) as receiver:
+        routes, group = {"*": f"127.0.0.1:{receiver.port}"}, f"127.0.0.1:{receiver.port}"
+        delivery = Delivery(routes, roles=POOLS, settings={"shaping_file": rules})
+        async with house.running(delivery, keep=True):
+            accepted = await house.corridor.send("bob@told.test", pool=Pool.TRANSACTIONAL)
+            await house.tried(accepted, 1)
+        async with house.running(delivery):
+            note = await eventually(
+                lambda: house.yard.database.fetchrow(
+                    "SELECT * FROM sites WHERE site = $1 AND state = 'suspended'", group
+                )
+            )
+            assert "[TSS04]" in note["sentence"]
+            assert receiver.commands.count("QUIT") + receiver.open <= 1, "nobody has dialled again"
+            ids = [house.corridor.submitter.workspace_id]
+            assert await operate.lift(house.corridor.process, ids, group, "user:ann") == 1
+            (row,) = await house.corridor.settled([accepted], patience_s=5.0)
+    assert (row.state, row.attempts) == (State.DELIVERED, 2)
 
 
 async def test_mail_that_a_new_address_has_to_send_again_is_counted_once(house: House, tmp_path: Path) -> None:

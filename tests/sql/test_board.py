@@ -11,7 +11,7 @@ from tests.corridor import MakeProcess
 from tests.lab_servers import until
 from tests.scripted_desk import SITE, Receiver, ScriptedDesk, limits, mails
 
-from posthouse.delivery.backoff import Action, Do, Said
+from posthouse.delivery.backoff import RECOVER_S, Action, Do, Said
 from posthouse.delivery.board import Board
 from posthouse.delivery.rates import parse
 from posthouse.delivery.shaping_file import ShapingFile
@@ -156,9 +156,11 @@ async def test_what_a_receiver_said_holds_for_the_next_owner_of_its_sites(office
         assert await sites.lift(connection, GROUP) == 2
     for here in (first, second):
         await here.board.note()
-        (site,) = here.board.sites
-        assert site.stopped(here.process.clock.monotonic()) is None
+        (site,), now = here.board.sites, here.process.clock.monotonic()
+        assert site.stopped(now) is None
         assert [path.gate.effect for path in site.paths] == [None, None]
+        assert [path.gate.connections(now) for path in site.paths] == [1, 1]
+        assert [path.gate.connections(now + 2.5 * RECOVER_S) for path in site.paths] == [3, 3]
     await second.board.note()
     async with first.process.pool.acquire() as connection:
         assert await sites.all_words(connection, first.process.clock.now()) == []

@@ -123,6 +123,11 @@ def consider(state: State, said: Said, now: float, actions: Sequence[Action]) ->
     return State(others, 1, effect.until, _recover_s(said.jitter)), effect
 
 
+def coming_back(at: float) -> State:
+    """The memory of a path that is held back until `at`, or was: one connection then, and one more from time to time."""
+    return State(allowed=1, cut_at=at)
+
+
 def adapted(limit: int, state: State, now: float) -> int:
     """How many connections the path may have of its `limit`: at least one."""
     if state.allowed == 0:

@@ -84,6 +84,7 @@ class Dispatcher:
         self._sessions_left = own.concurrency
         self._sessions_kept = ceil(own.concurrency * SESSIONS_KEPT)
         self._wake = asyncio.Event()
+        self._new_groups: set[str] = set()  # owned, and what their receivers told others is not read yet
         self._destinations = Destinations(process, pool, Routes(courier, process.clock, self.wake), shaping)
         self.board = Board(process, pool, self, shaping)
 
@@ -147,8 +148,10 @@ class Dispatcher:
         self, destinations: Sequence[Destination], ways: Mapping[str, Way], groups: Collection[str]
     ) -> list[tuple[Site, list[Destination]]]:
         """The sites of these destinations that are ours, in the order of their best priorities; ends mail that leads nowhere."""
-        if new := await self.owned.take(group for group in groups if self.owned.should(group)):
-            await self.board.inherit(new)
+        self._new_groups |= await self.owned.take(group for group in groups if self.owned.should(group))
+        if self._new_groups:
+            await self.board.inherit(self._new_groups)  # before anybody is dialled, and again if this fails
+            self._new_groups = set()
         found: dict[int, tuple[Site, list[Destination]]] = {}
         for each in destinations:
             way = ways.get(each.domain)
@@ -247,7 +250,7 @@ class Dispatcher:
         self.board.scale()
         kept = self.board.forget_idle(wanted)
         if idle := {group for group in self.owned.groups - kept if group not in wanted or not self.owned.should(group)}:
-            await self.owned.let_go(idle)
+            await self._let_go(idle)
 
     async def _drain(self) -> None:
         """Gives back what nobody has begun with and lets the rest end."""
@@ -257,7 +260,12 @@ class Dispatcher:
         await asyncio.gather(*(site.finish(DRAIN_S) for site in sites))
         await self._settler.drain()
         with contextlib.suppress(*DATABASE_GONE):
-            await self.owned.let_go(self.owned.groups)
+            await self._let_go(self.owned.groups)
+
+    async def _let_go(self, groups: Collection[str]) -> None:
+        """Others may have these, with all that is known of them."""
+        await self.board.note()
+        await self.owned.let_go(groups)
 
     async def _end(self, held: Held, state: State, reason: str) -> None:
         judgement = settle.unsent(held.mail, state, reason, self.now())

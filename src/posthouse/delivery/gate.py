@@ -100,9 +100,17 @@ class Gate:
         self._slowed = Bucket(effect.rate, now) if effect.rate else None
         return True
 
-    def forgive(self) -> None:
+    def resume(self, effect: Effect, now: float) -> bool:
+        """Keeps to what this source was told before, by another process; whether it does."""
+        heeded = self.heed(effect, now)
+        if heeded:
+            self._state = backoff.coming_back(effect.until)
+        return heeded
+
+    def forgive(self, now: float) -> None:
         """What the receiver said no longer counts; connections come back one by one."""
         self.effect, self._slowed = None, None
+        self._state = backoff.coming_back(now)
 
     def mails_per_s(self, now: float) -> float:
         """The rate in force; 0.0 when there is no limit."""

@@ -16,7 +16,7 @@ from posthouse.outbox.sites import Word
 from posthouse.runtime.postgres import Connection
 from posthouse.runtime.process import Process
 
-_LAST_S: Final = 2.0  # before its end a word is not asked about any more
+_LAST_S: Final = 2.0  # so long before its end a word is neither written down nor asked about any more
 
 
 class Words:
@@ -40,14 +40,14 @@ class Words:
         if word is not None:
             left_s = (word.until - self._process.clock.now()).total_seconds()
             effect = _effect(word, now + left_s)
-            if left_s > 0 and gate.heed(effect, now):
+            if left_s > 0 and gate.resume(effect, now):
                 self._kept[source, group] = effect
 
     def news(self, gates: Mapping[tuple[str, str], Gate]) -> dict[tuple[str, str], Effect]:
         """What gates have been told since the last time, by source and group."""
-        now = self._process.clock.monotonic()
+        end = self._process.clock.monotonic() + _LAST_S
         effects = {pair: gate.effect for pair, gate in gates.items() if gate.effect is not None}
-        return {p: effect for p, effect in effects.items() if effect.until > now and self._kept.get(p) is not effect}
+        return {p: effect for p, effect in effects.items() if effect.until > end and self._kept.get(p) is not effect}
 
     async def keep(self, connection: Connection, news: Mapping[tuple[str, str], Effect]) -> None:
         """Writes news down."""
@@ -59,8 +59,8 @@ class Words:
     @property
     def remembers(self) -> bool:
         """Whether something that is written down still holds."""
-        until = self._process.clock.monotonic() + _LAST_S
-        self._kept = {pair: effect for pair, effect in self._kept.items() if effect.until > until}
+        end = self._process.clock.monotonic() + _LAST_S
+        self._kept = {pair: effect for pair, effect in self._kept.items() if effect.until > end}
         return bool(self._kept)
 
     async def lifted(self, connection: Connection, gates: Mapping[tuple[str, str], Gate]) -> bool:
@@ -71,7 +71,7 @@ class Words:
         for pair in gone:
             effect = self._kept.pop(pair)
             if pair in gates and gates[pair].effect is effect:
-                gates[pair].forgive()
+                gates[pair].forgive(self._process.clock.monotonic())
         return bool(gone)
 
 

@@ -103,6 +103,23 @@ def test_a_milder_word_of_another_session_does_not_lift_a_suspension() -> None:
     assert gate.suspended(60.0) is not None
 
 
+def test_what_another_process_was_told_ends_with_one_connection_at_first_too() -> None:
+    told = Gate(limits(connections=8, actions=ACTIONS), 0.0).refused(said("[TSS04] deferred"), 0.0)
+    assert told is not None
+    gate = Gate(limits(connections=8), 3_600.0)
+    assert gate.resume(told, 3_600.0)
+    assert gate.suspended(3_601.0) is not None
+    assert [gate.connections(told.until + s) for s in (0, 29, 30, 60)] == [1, 1, 2, 3]
+
+
+def test_what_is_lifted_lets_one_connection_go_at_once_and_more_one_by_one() -> None:
+    gate = Gate(limits(connections=8, actions=ACTIONS), 0.0)
+    gate.refused(said("[TSS04] deferred"), 0.0)
+    gate.forgive(600.0)
+    assert gate.suspended(600.0) is None
+    assert [gate.connections(600.0 + s) for s in (0, 29, 30, 60)] == [1, 1, 2, 3]
+
+
 def test_new_rules_hold_at_once_and_forget_nothing_the_receiver_said() -> None:
     gate = opened(Gate(limits(connections=8, actions=ACTIONS), 0.0), 8)
     gate.refused(said("slow down"), 0.0)
