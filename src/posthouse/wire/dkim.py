@@ -9,11 +9,13 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from posthouse.wire.canonical import relaxed_body, relaxed_field
 from posthouse.wire.dkim_keys import Algorithm, SigningKey
@@ -31,8 +33,17 @@ _SIGNED_IF_PRESENT: Final = (
     b"resent-from", b"resent-to", b"resent-date", b"resent-message-id",
 )  # fmt: skip
 _PADDING: Final = PKCS1v15()
-_SHA256: Final = hashes.SHA256()
+_SHA256: Final = Prehashed(hashes.SHA256())
 _LINE_CHARS: Final = 76
+_LAYOUTS: Final = 256  # kept: the mails of one program have the same fields in the same order
+
+
+class Draft(NamedTuple):
+    """A DKIM-Signature field as far as it is known before the arithmetic: up to its `b=`, and the SHA-256 to sign with the key."""
+
+    key: SigningKey
+    unsigned: bytes
+    digest: bytes
 
 
 def sign(content: bytes, keys: Sequence[SigningKey], now: datetime) -> bytes:
@@ -40,50 +51,66 @@ def sign(content: bytes, keys: Sequence[SigningKey], now: datetime) -> bytes:
 
     `content` is the complete message with CRLF line ends exactly as it will be sent.
     """
+    return b"".join([finished(draft, sign_digest(draft.key, draft.digest)) for draft in drafts(content, keys, now)])
+
+
+def drafts(content: bytes, keys: Sequence[SigningKey], now: datetime) -> list[Draft]:
+    """The fields of `sign` before their signatures, in their order: for those who have the arithmetic done elsewhere."""
     if not keys:
-        return b""
+        return []
     block, body = split(content)
     names, signed = _signed_header(fields(block))
     body_hash = binascii.b2a_base64(hashlib.sha256(relaxed_body(body)).digest(), newline=False)
     timestamp = int(now.timestamp())
     ordered = sorted(keys, key=lambda key: key.algorithm is Algorithm.RSA)
-    return b"".join([_signature(key, names, signed, body_hash, timestamp) for key in ordered])
+    return [_draft(key, names, signed, body_hash, timestamp) for key in ordered]
 
 
-def _signature(key: SigningKey, names: bytes, signed: bytes, body_hash: bytes, timestamp: int) -> bytes:
+def finished(draft: Draft, signature: bytes) -> bytes:
+    """The field with its signature, folded, with its CRLF."""
+    text = binascii.b2a_base64(signature, newline=False)
+    first = _LINE_CHARS - len(" b=")
+    lines = [text[:first]]
+    lines += [text[start : start + _LINE_CHARS - 1] for start in range(first, len(text), _LINE_CHARS - 1)]
+    return draft.unsigned + b"\r\n ".join(lines) + b"\r\n"
+
+
+def _draft(key: SigningKey, names: bytes, signed: bytes, body_hash: bytes, timestamp: int) -> Draft:
     tags = f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n d={key.domain}; s={key.selector}; t={timestamp};\r\n"
     unsigned = tags.encode("ascii") + names + b" bh=" + body_hash + b";\r\n b="
-    signature = binascii.b2a_base64(sign_octets(key, signed + relaxed_field(unsigned)), newline=False)
-    first = _LINE_CHARS - len(" b=")
-    lines = [signature[:first]]
-    lines += [signature[start : start + _LINE_CHARS - 1] for start in range(first, len(signature), _LINE_CHARS - 1)]
-    return unsigned + b"\r\n ".join(lines) + b"\r\n"
+    return Draft(key, unsigned, hashlib.sha256(signed + relaxed_field(unsigned)).digest())
 
 
-def sign_octets(key: SigningKey, data: bytes) -> bytes:
-    """The signature over some octets, by the key's own algorithm."""
+def sign_digest(key: SigningKey, digest: bytes) -> bytes:
+    """The signature over what has this SHA-256, by the key's own algorithm (RFC 8463 3: Ed25519 signs the digest itself)."""
     if isinstance(key.private_key, RSAPrivateKey):
-        return key.private_key.sign(data, _PADDING, _SHA256)
-    return key.private_key.sign(hashlib.sha256(data).digest())  # RFC 8463 3: PureEdDSA over the SHA-256 of the data
+        return key.private_key.sign(digest, _PADDING, _SHA256)
+    return key.private_key.sign(digest)
 
 
 def _signed_header(found: Sequence[Field]) -> tuple[bytes, bytes]:
-    """The folded `h=` line and the canonical fields in its order, several of one name from the bottom up (5.4.2)."""
-    by_name: dict[bytes, list[bytes]] = {}
-    for field in reversed(found):
-        by_name.setdefault(field.name, []).append(field.raw)
+    """The folded `h=` line and the canonical fields in its order."""
+    names, order = _layout(tuple([field.name for field in found]))
+    return names, b"\r\n".join([*[relaxed_field(found[index].raw) for index in order], b""])
+
+
+@lru_cache(_LAYOUTS)
+def _layout(found: tuple[bytes, ...]) -> tuple[bytes, tuple[int, ...]]:
+    """The folded `h=` line for fields of these names, and which of them it names, several of one name from the bottom up (5.4.2)."""
+    by_name: dict[bytes, list[int]] = {}
+    for index in reversed(range(len(found))):
+        by_name.setdefault(found[index], []).append(index)
     names: list[bytes] = []
-    canonical: list[bytes] = []
+    order: list[int] = []
     for name in _OVERSIGNED:
         present = by_name.get(name, ())
         names += [name] * (len(present) + 1)
-        canonical += map(relaxed_field, present)
+        order += present
     for name in _SIGNED_IF_PRESENT:
         present = by_name.get(name, ())
         names += [name] * len(present)
-        canonical += map(relaxed_field, present)
-    canonical.append(b"")
-    return _folded(names), b"\r\n".join(canonical)
+        order += present
+    return _folded(names), tuple(order)
 
 
 def _folded(names: Sequence[bytes]) -> bytes:
