@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from posthouse.accounts.directory import Directory
-from posthouse.delivery import internet
+from posthouse.delivery import internet, signing
 from posthouse.delivery.courier import Courier
 from posthouse.delivery.dispatch import Dispatcher
 from posthouse.delivery.lease import Lease
@@ -41,7 +41,7 @@ async def serve(process: Process, courier: Courier, random: Random) -> None:
     pools = [pool for pool in Pool if process.role in (pool, ALL_POOLS)]
     shaping = ShapingFile(process.settings, process.log)
     async with Directory.open(process) as directory, contextlib.AsyncExitStack() as leases:
-        preparer = Preparer(process, directory)
+        preparer = Preparer(process, directory, await leases.enter_async_context(signing.opened(process.log)))
         desks = [
             _Desk(
                 process,

@@ -1,5 +1,6 @@
 """Makes a claimed mail ready for the wire: opens its body, signs it, and gives it its own return path."""
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from posthouse.accounts.directory import Directory
 from posthouse.delivery.courier import Envelope
+from posthouse.delivery.signing import Signing
 from posthouse.intake import contents
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.words import Pool
@@ -28,13 +30,15 @@ class Signed:
 
 
 class Preparer:
-    """One per process; `secret` for return paths is derived from the key-encryption key."""
+    """One per process; the secret of return paths is derived from the key-encryption key."""
 
-    def __init__(self, process: Process, directory: Directory) -> None:
+    def __init__(self, process: Process, directory: Directory, signing: Signing) -> None:
         self._process = process
         self._directory = directory
+        self._signing = signing
         self._secret = process.vault.derive("return-path")
         self._signed: OrderedDict[tuple[UUID, Pool | None], Signed] = OrderedDict()
+        self._under_way: dict[tuple[UUID, Pool | None], asyncio.Event] = {}  # set when it is signed, or will not be
 
     async def prepare(self, mail: Claimed, pool: Pool | None = None) -> tuple[Envelope, bytes]:
         """The envelope for one recipient, signed with the keys of the pool it leaves by, and the signature fields in it."""
@@ -55,17 +59,28 @@ class Preparer:
         return f"{local}@{self._process.settings.bounce_domain}"
 
     async def _sign(self, mail: Claimed, pool: Pool | None) -> Signed:
-        message = mail.message
-        if (known := self._signed.get((message.message_id, pool))) is not None:
+        """Signs a message once for all its recipients that are sent at about the same time."""
+        wanted = (mail.message.message_id, pool)
+        while (known := self._signed.get(wanted)) is None and (under_way := self._under_way.get(wanted)) is not None:
+            await under_way.wait()
+        if known is not None:
             return known
         content = await self._content(mail)
-        keys = await self._directory.signing_keys(mail.workspace_id, message.sender.rpartition("@")[2], pool)
-        signed = Signed(dkim.sign(content, keys, self._process.clock.now()), content)
-        if len(content) <= HELD_BODY_OCTETS:
-            self._signed[message.message_id, pool] = signed
+        if len(content) > HELD_BODY_OCTETS:
+            return await self._signed_anew(mail, pool, content)
+        done = self._under_way[wanted] = asyncio.Event()
+        try:
+            signed = self._signed[wanted] = await self._signed_anew(mail, pool, content)
+        finally:
+            self._under_way.pop(wanted, None)
+            done.set()
         if len(self._signed) > _CACHE:
             self._signed.popitem(last=False)
         return signed
+
+    async def _signed_anew(self, mail: Claimed, pool: Pool | None, content: bytes) -> Signed:
+        keys = await self._directory.signing_keys(mail.workspace_id, mail.message.sender.rpartition("@")[2], pool)
+        return Signed(await self._signing.sign(dkim.drafts(content, keys, self._process.clock.now())), content)
 
     async def _content(self, mail: Claimed) -> bytes:
         message = mail.message

@@ -24,6 +24,8 @@ from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
 from posthouse.runtime.process import Process
 
 _RETRY_SETTLE_S: Final = 0.5
+_BUSY: Final = 8  # mails in one transaction
+_GATHER_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Ended:
 class Settler:
     """Writes down how mails ended, many in one transaction, and keeps trying while the database is away.
 
-    What ends while one transaction is under way shares the next: a quiet sender writes at once, a busy one by the hundred.
+    What ends while one transaction is under way shares the next: a quiet sender writes at once. A busy one lets some gather first,
+    for a transaction of forty mails costs hardly more than one of ten.
     """
 
     def __init__(self, process: Process, hands: Hands) -> None:
@@ -149,6 +152,8 @@ class Settler:
                 batch = [self._ended.popleft() for _ in range(most)]
                 self._taken.set()
                 await self._commit(batch)
+                if most >= _BUSY:
+                    await asyncio.sleep(_GATHER_S)
         finally:
             self._writing = None
 

@@ -39,10 +39,15 @@ class Load:
 
 
 def connections_wanted(load: Load, limit: int) -> int:
-    """How many connections the site should have. One until the first mail has told how long a mail takes."""
+    """How many connections the site should have. One until the first mail has told how long a mail takes.
+
+    Where as much is held as for the fastest, nobody knows how much more waits: as many as there may be.
+    """
     if load.queued == 0:
         return load.connections
     drain = ceil(load.queued * load.seconds_per_mail / DRAIN_S)
+    if load.seconds_per_mail and load.queued >= HOLD_MOST // 2:
+        drain = limit
     stalled = load.connections + 1 if load.still_s > STALL_S else 1
     return max(load.connections, min(limit, max(drain, stalled)))
 

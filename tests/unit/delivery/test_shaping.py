@@ -12,7 +12,8 @@ from posthouse.delivery.shaping import HOLD_LEAST, HOLD_MOST, RESERVED, Load, co
         (1, 0, 0.0, 1),
         (500, 1, 0.0, 1),  # one until the first mail has told how long a mail takes
         (10, 1, 0.003, 1),  # a fast receiver drains ten over one connection
-        (500, 1, 0.003, 3),
+        (240, 1, 0.003, 2),
+        (250, 1, 0.003, 10),  # nobody knows how much more there is
         (500, 1, 1.0, 10),  # a slow one gets the limit
         (10, 4, 0.003, 4),  # open sessions are not closed under a queue
         (0, 3, 0.5, 3),

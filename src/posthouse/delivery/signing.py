@@ -1,0 +1,204 @@
+"""Signs mail: in this process while there is little of it, in a `signer` of its own when there is much.
+
+An RSA signature is two fifths of what a mail costs a delivery process, and the only part of it that another core can do. Threads do
+not help: what lets go of the interpreter for a quarter of a millisecond waits longer than that to have it back.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple, cast
+
+from posthouse.delivery.signer import ANSWER, DIGEST, HEADER, KEY
+from posthouse.runtime.log import Logger
+from posthouse.wire import dkim, dkim_keys
+from posthouse.wire.dkim import Draft
+from posthouse.wire.dkim_keys import Algorithm, SigningKey
+
+_BUSY: Final = 50  # signatures in a second from which on a signer is worth its memory
+_KEYS: Final = 1_000  # a signer has at a time
+_END_S: Final = 2.0
+_MODULE: Final = "posthouse.delivery.signer"
+
+
+class Signing:
+    """One per process. Only RSA goes to the signer: Ed25519 costs no more than the way there and back."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._cores = len(os.sched_getaffinity(0))
+        self._second, self._signed = 0.0, 0
+        self._starting: asyncio.Task[None] | None = None
+        self._link: _Link | None = None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether there is a signer now."""
+        return self._link is not None and self._link.is_open
+
+    async def sign(self, drafts: Sequence[Draft]) -> bytes:
+        """The finished fields of these drafts, in their order."""
+        return b"".join([dkim.finished(draft, await self._signature(draft)) for draft in drafts])
+
+    async def close(self) -> None:
+        """Ends the signer, if there is one. Nobody waits for a signature any more."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
+        if self._link is not None:
+            self._link.close()
+
+    async def _signature(self, draft: Draft) -> bytes:
+        if draft.key.algorithm is Algorithm.RSA:
+            if self._link is not None and self._link.is_open:  # as is_beside, but the type checker follows
+                return await self._link.ask(draft)
+            self._count()
+        return dkim.sign_digest(draft.key, draft.digest)
+
+    def _count(self) -> None:
+        """Has a signer started when there is enough to do and a core to do it on."""
+        now = self._loop.time()
+        if now - self._second > 1.0:
+            self._second, self._signed = now, 0
+        self._signed += 1
+        if self._signed >= _BUSY and self._cores > 1 and (self._starting is None or self._starting.done()):
+            self._starting = asyncio.create_task(self._start(), name="signer")
+
+    async def _start(self) -> None:
+        try:
+            process, link = await self._started()
+        except OSError as error:
+            self._log.warning("signer.missing", error=str(error))
+            return
+        self._link = link
+        try:
+            await process.wait()
+        finally:
+            link.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await process.wait()
+        self._log.warning("signer.ended", status=process.returncode)
+
+    async def _started(self) -> tuple[Process, "_Link"]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(sys.executable, "-m", _MODULE, stdin=theirs.fileno())
+            _, link = await self._loop.create_unix_connection(_Link, sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        return process, link
+
+
+class _Known(NamedTuple):
+    """A key the signer has."""
+
+    number: int
+    key: SigningKey
+
+
+class _Link(asyncio.Protocol):
+    """The way to a signer. Should it go away, what was asked for is signed here."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._asked: deque[tuple[Draft, asyncio.Future[bytes]]] = deque()
+        self._keys: dict[tuple[str, str], _Known] = {}  # by domain and selector
+        self._out: list[bytes] = []
+        self._rest = b""
+        self._has_greeted = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked."""
+        return self._has_greeted and self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, draft: Draft) -> bytes:
+        """The signature over a draft's digest."""
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._asked.append((draft, answer))
+        if not self._out:
+            self._loop.call_soon(self._flush)  # with what others ask in this turn of the loop
+        number = self._number(draft.key)
+        self._out += HEADER.pack(DIGEST, number, len(draft.digest)), draft.digest
+        return await answer
+
+    def close(self) -> None:
+        """The signer reads the end, and ends."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """A greeting without octets, then signatures in the order they were asked for."""
+        self._rest += data
+        at = 0
+        while len(self._rest) - at >= ANSWER.size:
+            begin = at + ANSWER.size
+            end = begin + ANSWER.unpack_from(self._rest, at)[0]
+            if end > len(self._rest):
+                break
+            self._take(self._rest[begin:end])
+            at = end
+        self._rest = self._rest[at:]
+
+    def _take(self, signature: bytes) -> None:
+        if not signature:
+            self._has_greeted = True
+            return
+        _, answer = self._asked.popleft()
+        if not answer.done():
+            answer.set_result(signature)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        while self._asked:
+            draft, answer = self._asked.popleft()
+            if answer.done():
+                continue
+            try:
+                answer.set_result(dkim.sign_digest(draft.key, draft.digest))
+            except Exception as error:  # noqa: BLE001 - the others have nobody else who signs for them
+                answer.set_exception(error)
+
+    def _number(self, key: SigningKey) -> int:
+        """The number the signer has this very key under, told now if it has not. A number may get another key: frames keep their order."""
+        name = key.domain, key.selector
+        known = self._keys.get(name)
+        if known is not None and known.key is key:
+            return known.number
+        if known is None and len(self._keys) == _KEYS:
+            known = self._keys.pop(next(iter(self._keys)))  # the one that has been there longest
+        number = len(self._keys) if known is None else known.number
+        self._keys[name] = _Known(number, key)
+        der = dkim_keys.dump(key)
+        self._out += HEADER.pack(KEY, number, len(der)), der
+        return number
+
+    def _flush(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+
+@contextlib.asynccontextmanager
+async def opened(log: Logger) -> AsyncIterator[Signing]:
+    """What signs for a process, while the block runs."""
+    signing = Signing(log)
+    try:
+        yield signing
+    finally:
+        await signing.close()

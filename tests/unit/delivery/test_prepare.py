@@ -1,0 +1,114 @@
+"""A message is signed once for the recipients it is sent to at about the same time."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+from uuid import UUID, uuid4
+
+import pytest
+
+from posthouse.accounts.directory import Directory
+from posthouse.delivery.prepare import Preparer
+from posthouse.delivery.signing import Signing
+from posthouse.model.limits import HELD_BODY_OCTETS
+from posthouse.model.words import MailClass
+from posthouse.outbox import bodies
+from posthouse.outbox.claims import Claimed, Message
+from posthouse.runtime.process import Process
+from posthouse.wire import dkim_keys
+from posthouse.wire.dkim import Draft
+from posthouse.wire.dkim_keys import Algorithm
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+KEY = dkim_keys.generate(Algorithm.RSA, "example.test", "one")
+WORKSPACE = uuid4()
+
+
+class SlowSigning:
+    """Signs when it is let; breaks when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may = asyncio.Event()
+        self.breaks = False
+
+    async def sign(self, drafts: Sequence[Draft]) -> bytes:
+        self.asked += 1
+        await self.may.wait()
+        if self.breaks:
+            raise ValueError("no key")
+        return b"DKIM-Signature: %d\r\n" % len(drafts)
+
+
+class StubDirectory:
+    async def workspace(self, workspace_id: UUID) -> SimpleNamespace:
+        return SimpleNamespace(number=1)
+
+    async def signing_keys(self, *_: object) -> list[dkim_keys.SigningKey]:
+        return [KEY]
+
+
+@pytest.fixture
+def preparer() -> tuple[Preparer, SlowSigning]:
+    signing = SlowSigning()
+    process = SimpleNamespace(
+        vault=SimpleNamespace(derive=lambda _: b"s" * 32),
+        clock=SimpleNamespace(now=lambda: NOW),
+        settings=SimpleNamespace(bounce_domain="bounces.test"),
+    )
+    return Preparer(cast("Process", process), cast("Directory", StubDirectory()), cast("Signing", signing)), signing
+
+
+def recipients(number: int, octets: int = 100) -> list[Claimed]:
+    content = b"From: ann@example.test\r\n\r\n" + b"x" * octets + b"\r\n"
+    encoding, stored = bodies.pack(content, None)
+    message = Message(uuid4(), "ann@example.test", MailClass.TRANSACTIONAL, False, False, encoding, stored)
+    later = NOW + timedelta(days=3)
+    return [
+        Claimed(WORKSPACE, uuid4(), f"{n}@there.test", "there.test", 4, 1, later, "", message) for n in range(number)
+    ]
+
+
+async def test_one_signature_serves_all_recipients_each_with_a_return_path_of_its_own(
+    preparer: tuple[Preparer, SlowSigning],
+) -> None:
+    prepare, signing = preparer
+    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(20)]
+    await asyncio.sleep(0)
+    signing.may.set()
+    made = await asyncio.gather(*asked)
+    assert signing.asked == 1
+    assert {signature for _, signature in made} == {b"DKIM-Signature: 1\r\n"}
+    assert len({envelope.mail_from for envelope, _ in made}) == 20
+
+
+async def test_when_the_first_fails_the_others_try_for_themselves(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(3)]
+    await asyncio.sleep(0)
+    signing.breaks = True
+    signing.may.set()
+    made = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in made] == [ValueError] * 3
+
+
+async def test_when_the_first_is_cut_off_the_next_one_signs(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(3)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    signing.may.set()
+    assert len(await asyncio.gather(*asked[1:])) == 2
+    assert signing.asked == 2
+
+
+async def test_large_messages_are_not_kept(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    signing.may.set()
+    for mail in recipients(2, HELD_BODY_OCTETS + 1):
+        await prepare.prepare(mail)
+    assert signing.asked == 2
