@@ -22,7 +22,8 @@ from posthouse.wire.dkim_keys import Algorithm, SigningKey
 
 _BUSY: Final = 50  # signatures in a second from which on a signer is worth its memory
 _KEYS: Final = 1_000  # a signer has at a time
-_END_S: Final = 2.0
+_LATE_S: Final = 2.0  # without an answer a signer is given up
+_AGAIN_S: Final = 10.0  # after one has ended
 _MODULE: Final = "posthouse.delivery.signer"
 
 
@@ -34,7 +35,8 @@ class Signing:
         self._loop = asyncio.get_running_loop()
         self._cores = len(os.sched_getaffinity(0))
         self._second, self._signed = 0.0, 0
-        self._starting: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+        self._beside: asyncio.Task[None] | None = None  # while there is a signer
         self._link: _Link | None = None
 
     @property
@@ -48,11 +50,9 @@ class Signing:
 
     async def close(self) -> None:
         """Ends the signer, if there is one. Nobody waits for a signature any more."""
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait([self._starting])
-        if self._link is not None:
-            self._link.close()
+        if self._beside is not None:
+            self._beside.cancel()
+            await asyncio.wait([self._beside])
 
     async def _signature(self, draft: Draft) -> bytes:
         if draft.key.algorithm is Algorithm.RSA:
@@ -67,24 +67,32 @@ class Signing:
         if now - self._second > 1.0:
             self._second, self._signed = now, 0
         self._signed += 1
-        if self._signed >= _BUSY and self._cores > 1 and (self._starting is None or self._starting.done()):
-            self._starting = asyncio.create_task(self._start(), name="signer")
+        if self._signed >= _BUSY and self._cores > 1 and self._beside is None and now >= self._not_before:
+            self._beside = asyncio.create_task(self._have_one(), name="signer")
 
-    async def _start(self) -> None:
+    async def _have_one(self) -> None:
+        """One signer, from its start to its end, which is the end of this process unless something went wrong."""
         try:
-            process, link = await self._started()
+            process, self._link = await self._started()
+            status = await self._watch(process, self._link)
+            self._log.warning("signer.ended", status=status)
         except OSError as error:
             self._log.warning("signer.missing", error=str(error))
-            return
-        self._link = link
+        self._beside, self._not_before = None, self._loop.time() + _AGAIN_S
+
+    async def _watch(self, process: Process, link: "_Link") -> int:
+        """Returns its status when it has ended; one that does not answer is ended."""
         try:
-            await process.wait()
+            while process.returncode is None and not link.is_late(self._loop.time()):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LATE_S / 2):
+                        await process.wait()
         finally:
             link.close()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_S):
-                    await process.wait()
-        self._log.warning("signer.ended", status=process.returncode)
+            if process.returncode is None:
+                process.kill()  # it has nothing to lose
+            status = await process.wait()
+        return status
 
     async def _started(self) -> tuple[Process, "_Link"]:
         ours, theirs = socket.socketpair()
@@ -117,15 +125,22 @@ class _Link(asyncio.Protocol):
         self._out: list[bytes] = []
         self._rest = b""
         self._has_greeted = False
+        self._heard_at = 0.0  # ... or first asked, when nothing was outstanding
 
     @property
     def is_open(self) -> bool:
         """Whether it can be asked."""
         return self._has_greeted and self._transport is not None and not self._transport.is_closing()
 
+    def is_late(self, now: float) -> bool:
+        """Whether it owes an answer for too long."""
+        return bool(self._asked) and now - self._heard_at > _LATE_S
+
     async def ask(self, draft: Draft) -> bytes:
         """The signature over a draft's digest."""
         answer: asyncio.Future[bytes] = self._loop.create_future()
+        if not self._asked:
+            self._heard_at = self._loop.time()
         self._asked.append((draft, answer))
         if not self._out:
             self._loop.call_soon(self._flush)  # with what others ask in this turn of the loop
@@ -134,9 +149,9 @@ class _Link(asyncio.Protocol):
         return await answer
 
     def close(self) -> None:
-        """The signer reads the end, and ends."""
+        """Nothing more is asked; what is outstanding is signed here."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
@@ -145,6 +160,7 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """A greeting without octets, then signatures in the order they were asked for."""
         self._rest += data
+        self._heard_at = self._loop.time()
         at = 0
         while len(self._rest) - at >= ANSWER.size:
             begin = at + ANSWER.size

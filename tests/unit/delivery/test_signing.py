@@ -86,7 +86,10 @@ async def test_many_keys_and_keys_that_change_under_their_name(busy: Signing, mo
         assert made == [here(number, (key,)) for number, key in enumerate(keys)]
 
 
-async def test_a_signer_that_is_killed_takes_no_mail_with_it_and_is_replaced(busy: Signing) -> None:
+async def test_a_signer_that_is_killed_takes_no_mail_with_it_and_is_replaced(
+    busy: Signing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "_AGAIN_S", 0.0)
     asked = [asyncio.create_task(there(busy, number)) for number in range(300)]
     await asyncio.sleep(0)
     (first,) = signers()
@@ -97,6 +100,18 @@ async def test_a_signer_that_is_killed_takes_no_mail_with_it_and_is_replaced(bus
     await asyncio.gather(*(there(busy, number) for number in range(60)))
     await until(lambda: busy.is_beside)
     assert [child.pid for child in signers()] != [first.pid]
+
+
+async def test_a_signer_that_no_longer_answers_is_ended_and_its_mail_signed_here(
+    busy: Signing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "_LATE_S", 0.2)
+    (child,) = signers()
+    child.suspend()
+    asked = [asyncio.create_task(there(busy, number)) for number in range(300)]
+    assert await asyncio.gather(*asked) == [here(number) for number in range(300)]
+    await until(lambda: not signers())
+    assert await there(busy, 1) == here(1)
 
 
 async def test_who_no_longer_waits_disturbs_nobody(busy: Signing) -> None:
