@@ -70,6 +70,19 @@ async def test_suspended_mail_stays_and_says_why_while_other_mail_goes(corridor:
     assert row.state is State.DELIVERED
 
 
+async def test_a_suspension_holds_from_the_moment_it_is_made_and_ends_as_promptly(corridor: Corridor) -> None:
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        await corridor.settled([await corridor.send("bob@there.test")])
+        made = await suspend(corridor, domain="there.test")
+        await asyncio.sleep(0.2)  # less than it takes to type the next command
+        stopped = await corridor.send("ann@there.test")
+        await asyncio.sleep(0.5)
+        assert (await told(corridor, stopped))[0] is State.READY
+        await operate.resume(corridor.process, corridor.submitter.workspace_id, [made.suspension_id], BY)
+        (row,) = await corridor.settled([stopped], 1.0)
+    assert (row.state, len(receiver.mails)) == (State.DELIVERED, 2)
+
+
 async def test_a_suspension_that_ends_by_itself_lets_its_mail_go(corridor: Corridor) -> None:
     until = later(corridor.process, seconds=1.5)
     await suspend(corridor, everything=True, until=until)

@@ -201,7 +201,10 @@ async def _exchanges(settings: Settings, domain: str) -> list[str]:
     answer = await Resolver(settings.delivery.resolvers).mx(domain)
     found = mx.hosts(domain, answer)
     if isinstance(found, mx.NoRoute):
-        raise Refused(f"{found.reply.text}.")
+        raise Refused(
+            f"{found.reply.text}.",
+            "Name its servers with --mx; what holds for fixed routes, the lab's among them, is in `posthouse shaping show`.",
+        )
     return [record.exchange for record in found]
 
 

@@ -100,6 +100,7 @@ class Dispatcher:
             now = self.now()
             for site in self.board.sites:
                 await self.give_back(site.take_out(lambda held: self._is_stopped(held.mail, now)))
+        self.wake()
 
     def _is_stopped(self, mail: Claimed, now: datetime) -> bool:
         found = self._suspended.of(mail.workspace_id, self._pool, mail.domain, now)

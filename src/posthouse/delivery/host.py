@@ -19,12 +19,12 @@ from posthouse.delivery.lease import Lease
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.model.words import Pool
-from posthouse.outbox import claims, suspensions
+from posthouse.outbox import claims, enqueue, suspensions
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 
 ALL_POOLS: Final = "delivery"  # the role that serves every pool
-_PEERS_S: Final = 2.0
+_LOOK_S: Final = 2.0
 _STRANGERS_S: Final = 5.0
 _NOTES_S: Final = 1.0
 _CLAIM_S: Final = 10.0  # no claim takes that long to come back
@@ -90,8 +90,8 @@ class _Desk:
         self.dispatcher = Dispatcher(process, pool, courier, preparer, lease, shaping, random)
 
     def hear(self, pools: str) -> None:
-        """A notice on the channel of the queue: mail for these pools, or that somebody has come or gone."""
-        if pools == claims.PEERS:
+        """A notice on the channel of the queue: mail for these pools, or that something is new around us."""
+        if pools == enqueue.NEWS:
             self._news.set()
         else:
             self.dispatcher.wake(pools)
@@ -99,7 +99,7 @@ class _Desk:
     def rounds(self) -> list[Coroutine[Any, Any, None]]:
         """All of them; they never end."""
         return [
-            self._every(_PEERS_S, self.look_around, self._news),
+            self._every(_LOOK_S, self.look_around, self._news),
             self._every(_STRANGERS_S, self.return_strangers),
             self._every(_NOTES_S, self.dispatcher.board.note),
             self._lease.watch(),

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.words import MailClass, Pool, Source, State
+from posthouse.outbox import enqueue
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
-
-PEERS: Final = "peers"
-"""What is said on the channel of the queue when a worker has come or gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ async def register(
 ) -> None:
     """Makes a worker known, also to its peers; it may claim while its lease lives."""
     await connection.execute(SQL.register_worker, worker_id, role, host, pid, now, lease_until)
-    await connection.execute(SQL.announce, PEERS)
+    await enqueue.tell_news(connection)
 
 
 async def renew(connection: Connection, worker_id: UUID, now: datetime, lease_until: datetime) -> bool:
@@ -86,7 +83,7 @@ async def renew(connection: Connection, worker_id: UUID, now: datetime, lease_un
 async def end_lease(connection: Connection, worker_id: UUID, now: datetime) -> None:
     """Ends a lease early: on an orderly stop, or because the supervisor saw the process die."""
     await connection.execute(SQL.end_lease, worker_id, now)
-    await connection.execute(SQL.announce, PEERS)
+    await enqueue.tell_news(connection)
 
 
 async def live_workers(connection: Connection, role: str, now: datetime) -> set[UUID]:

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from posthouse.model.words import Kind, MailClass, Pool, Route, Source, State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
+
+NEWS: Final = "news"
+"""What is said on the channel of the queue when a worker has come or gone, or somebody has stopped mail or lets it go again."""
 
 _TAG_SEPARATOR = "\x1f"  # tags hold no control characters, so they can cross as one text
 
@@ -61,6 +64,11 @@ class NewRecipient(NamedTuple):
 async def announce(connection: Connection, pools: set[Pool]) -> None:
     """Wakes the delivery processes of these pools once the caller has committed."""
     await connection.execute(SQL.announce, pool_text(pools))
+
+
+async def tell_news(connection: Connection) -> None:
+    """Has every delivery process look around once the caller has committed: who is there, and what is suspended."""
+    await connection.execute(SQL.announce, NEWS)
 
 
 def pool_text(pools: Set[Pool]) -> str:

@@ -38,11 +38,6 @@ class Suspension:
     ended_at: datetime | None = None
     ended_by: str | None = None
 
-    @property
-    def pools(self) -> set[Pool]:
-        """Whose dispatchers have to know."""
-        return {self.pool} if self.pool else set(Pool)
-
     def holds(self, now: datetime) -> bool:
         """Whether it is in force."""
         return self.ended_at is None and (self.until is None or self.until > now)
@@ -126,7 +121,7 @@ async def begin(connection: Connection, suspension: Suspension) -> None:
         suspension.created_at,
         suspension.until,
     )
-    await enqueue.announce(connection, suspension.pools)
+    await enqueue.tell_news(connection)
 
 
 async def end(
@@ -136,7 +131,7 @@ async def end(
     rows = await connection.fetch(SQL.resume, workspace_id, suspension_ids, by, now)
     ended = [_suspension(row) for row in rows]
     if ended:
-        await enqueue.announce(connection, {pool for each in ended for pool in each.pools})
+        await enqueue.tell_news(connection)
     return ended
 
 

@@ -38,7 +38,7 @@ async def drain(connection: Connection, now: datetime, worker_id: UUID | None, h
     assert worker_id or host, "everybody is never meant"
     rows = await connection.fetch(SQL.drain_workers, now, worker_id, host, list(Pool))
     if rows:
-        await enqueue.announce(connection, set(Pool))
+        await enqueue.tell_news(connection)
     return [Worker(**dict(row.items())) for row in rows]
 
 
