@@ -109,11 +109,19 @@ def many_crashes(scenario: Scenario) -> None:
 
 
 def one_slow_receiver(scenario: Scenario) -> None:
-    """All mail for one domain, and little of it in hand."""
+    """Much mail for one domain within two seconds, little of it in hand, and nothing else in the way."""
     scenario.hold_least, scenario.reserved = 2, 4
+    scenario.troubles = []
     domain = min(scenario.domains)
     scenario.plans = [
-        replace(plan, domain=domain, recipients=tuple(f"{name.split('@')[0]}@{domain}" for name in plan.recipients))
+        replace(
+            plan,
+            at=0.5 + plan.at / 10.0,
+            domain=domain,
+            recipients=tuple(f"{name.split('@')[0]}-{time}@{domain}" for name in plan.recipients),
+            send_after_s=None,
+        )
+        for time in range(3)
         for plan in scenario.plans
     ]
     for mood in scenario.moods.values():
