@@ -35,7 +35,9 @@ _SIGNED_IF_PRESENT: Final = (
 _PADDING: Final = PKCS1v15()
 _SHA256: Final = Prehashed(hashes.SHA256())
 _LINE_CHARS: Final = 76
+_NAMED: Final = frozenset(_OVERSIGNED + _SIGNED_IF_PRESENT)
 _LAYOUTS: Final = 256  # kept: the mails of one program have the same fields in the same order
+_LAYOUT_FIELDS: Final = 64  # ... and not many: what a stranger sends must not fill our memory
 
 
 class Draft(NamedTuple):
@@ -90,7 +92,8 @@ def sign_digest(key: SigningKey, digest: bytes) -> bytes:
 
 def _signed_header(found: Sequence[Field]) -> tuple[bytes, bytes]:
     """The folded `h=` line and the canonical fields in its order."""
-    names, order = _layout(tuple([field.name for field in found]))
+    layout = _layout if len(found) <= _LAYOUT_FIELDS else _layout.__wrapped__
+    names, order = layout(tuple([field.name if field.name in _NAMED else b"" for field in found]))
     return names, b"\r\n".join([*[relaxed_field(found[index].raw) for index in order], b""])
 
 

@@ -249,3 +249,14 @@ def test_a_key_survives_being_stored(key: SigningKey) -> None:
 def test_what_is_no_key_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         dkim_keys.load(data, "example.com", "x")
+
+
+def test_headers_of_any_shape_are_signed_and_what_strangers_put_into_them_is_not_kept() -> None:
+    dkim._layout.cache_clear()
+    for number in range(20):
+        many = b"".join(b"X-%d-%d: y\r\nSubject: z\r\n" % (number, field) for field in range(60))
+        assert dkimpy_passes(signed(many + MESSAGE))
+    assert dkim._layout.cache_info().currsize == 0
+    for number in range(20):
+        assert dkimpy_passes(signed(b"X-%d: y\r\n" % number + MESSAGE))
+    assert dkim._layout.cache_info().currsize == 1, "names that are not signed make no layout of their own"
