@@ -5,11 +5,11 @@ It speaks over the socket it gets as standard input, holds nothing else, and end
 answer is empty and says that it is there.
 """
 
+import contextlib
 import signal
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from posthouse.wire import dkim, dkim_keys
 from posthouse.wire.dkim_keys import SigningKey
@@ -22,47 +22,57 @@ _RECEIVE_OCTETS: Final = 65_536
 _TOGETHER: Final = 4  # answers; more would keep the first ones waiting
 
 
+class Frame(NamedTuple):
+    """What is asked of it."""
+
+    kind: int
+    number: int  # of the key
+    payload: bytes
+
+
 def main() -> None:
     """Signs until nobody asks any more. Whoever stops the delivery process by a signal to all of its group lets it end its mail."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=0) as link:
+    with (
+        socket.socket(fileno=0) as link,
+        contextlib.suppress(ConnectionError),
+    ):  # killed, the other end reads no answers
         serve(link)
 
 
 def serve(link: socket.socket) -> None:
     """Answers what comes over this link until its other end is closed."""
     keys: dict[int, SigningKey] = {}
-    answers: list[bytes] = []
     rest = b""
     link.sendall(ANSWER.pack(0))
     while data := link.recv(_RECEIVE_OCTETS):
-        rest += data
-        read = 0
-        for kind, number, payload, read in _frames(rest):  # noqa: B007 - how far it came is needed below
-            if kind == KEY:
-                keys[number] = dkim_keys.load(payload, "", "")
-                continue
-            signature = dkim.sign_digest(keys[number], payload)
-            answers += ANSWER.pack(len(signature)), signature
-            if len(answers) >= 2 * _TOGETHER:
-                link.sendall(b"".join(answers))
-                answers.clear()
-        link.sendall(b"".join(answers))
-        answers.clear()
-        rest = rest[read:]
+        frames, rest = _cut(rest + data)
+        for first in range(0, len(frames), _TOGETHER):
+            link.sendall(b"".join([_answer(keys, frame) for frame in frames[first : first + _TOGETHER]]))
 
 
-def _frames(data: bytes) -> Iterator[tuple[int, int, bytes, int]]:
-    """Every complete frame: kind, number of the key, payload, and where it ends."""
+def _answer(keys: dict[int, SigningKey], frame: Frame) -> bytes:
+    """What is said to a frame: nothing to a key."""
+    if frame.kind == KEY:
+        keys[frame.number] = dkim_keys.load(frame.payload, "", "")
+        return b""
+    signature = dkim.sign_digest(keys[frame.number], frame.payload)
+    return ANSWER.pack(len(signature)) + signature
+
+
+def _cut(data: bytes) -> tuple[list[Frame], bytes]:
+    """Every complete frame, and what is left."""
+    frames: list[Frame] = []
     at = 0
     while len(data) - at >= HEADER.size:
         kind, number, octets = HEADER.unpack_from(data, at)
         begin, end = at + HEADER.size, at + HEADER.size + octets
         if end > len(data):
-            return
-        yield kind, number, data[begin:end], end
+            break
+        frames.append(Frame(kind, number, data[begin:end]))
         at = end
+    return frames, data[at:]
 
 
 if __name__ == "__main__":

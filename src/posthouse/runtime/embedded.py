@@ -54,8 +54,8 @@ jit = off
 fsync = {durable}
 synchronous_commit = {durable}
 full_page_writes = {durable}
-# Addresses and message ids land all over their indexes: behind a long queue each mail writes two or three whole pages to the log.
-# pglz, all this build knows, takes 50 microseconds a page; the disk takes three.
+# Addresses and message ids land all over their indexes: behind a long queue each mail writes two or three whole pages to the log,
+# and pglz, all this build knows, takes some 50 microseconds for each.
 wal_compression = off
 wal_buffers = 16MB
 max_wal_size = 4GB

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,6 +16,7 @@ import structlog
 from tests.lab_servers import until
 
 from posthouse.delivery import signing
+from posthouse.delivery.signer import ANSWER, DIGEST, HEADER, KEY
 from posthouse.delivery.signing import Signing
 from posthouse.wire import dkim, dkim_keys
 from posthouse.wire.dkim_keys import Algorithm, SigningKey
@@ -128,6 +132,25 @@ async def test_the_signal_that_ends_a_whole_group_leaves_the_signer_to_the_mail_
     child.send_signal(signal.SIGINT)
     assert await there(busy, 1) == here(1)
     assert signers() == [child]
+
+
+def killed_at_work() -> tuple[bytes, int]:
+    """What a signer says, and its status, whose other end goes away without reading its answers."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "posthouse.delivery.signer"]
+        child = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with ours:
+        assert ours.recv(2) == ANSWER.pack(0)
+        der = dkim_keys.dump(RSA)
+        ours.sendall(HEADER.pack(KEY, 0, len(der)) + der + (HEADER.pack(DIGEST, 0, 32) + b"x" * 32) * 200)
+        ours.recv(1)  # it is at work
+    said, _ = child.communicate(timeout=10)
+    return said, child.returncode
+
+
+async def test_a_signer_whose_process_was_killed_ends_without_a_word() -> None:
+    assert await asyncio.to_thread(killed_at_work) == (b"", 0)
 
 
 async def test_where_none_can_be_started_the_process_signs_itself(cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
