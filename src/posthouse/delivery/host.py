@@ -19,7 +19,7 @@ from posthouse.delivery.lease import Lease
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.model.words import Pool
-from posthouse.outbox import claims, enqueue, suspensions
+from posthouse.outbox import claims, enqueue, suspensions, workers
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 
@@ -106,9 +106,10 @@ class _Desk:
         ]
 
     async def look_around(self) -> None:
-        """Who else delivers, which decides which sites are ours; what operators have suspended; who gets how much."""
+        """Whether we are to hand over; who else delivers, which decides which sites are ours; what operators have suspended; who gets how much."""
         async with self._process.pool.acquire() as connection:
             now = self._process.clock.now()
+            self._lease.draining = await workers.is_draining(connection, self._lease.worker_id)
             self.dispatcher.owned.peers = await claims.live_workers(connection, self._pool, now)
             self.dispatcher.shares = await claims.shares(connection)
             active = await suspensions.active(connection, now)
