@@ -36,6 +36,9 @@ APP_ROLE: Final = "posthouse_app"
 _SOCKET_FOLDER_CHARS: Final = 90  # sun_path holds 107 and the socket's own name takes 16 of them
 _POLL_S: Final = 0.05
 _PAUSE_S: Final = 1.0
+_BUFFERS_LEAST_MB: Final = 128
+_BUFFERS_MOST_MB: Final = 2_048
+_CONTAINER_MEMORY: Final = Path("/sys/fs/cgroup/memory.max")
 _STATUS_LINE: Final = 7  # of postmaster.pid; pg_ctl waits for it too
 
 _CONF: Final = """\
@@ -46,8 +49,9 @@ unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 200
 password_encryption = 'scram-sha-256'
-shared_buffers = 256MB
-effective_cache_size = 1GB
+# Where an address or a message id lands in its index no cache knows beforehand: those of a queue of millions should fit.
+shared_buffers = {buffers}MB
+effective_cache_size = {cache}MB
 work_mem = 8MB
 maintenance_work_mem = 128MB
 jit = off
@@ -218,7 +222,16 @@ class Server:
     def _configure(self, runner: Runner) -> None:
         listen, durable = ("127.0.0.1" if self._port else ""), ("on" if self._durable else "off")
         conf = self.cluster / "postgresql.conf"
-        conf.write_text(_CONF.format(listen=listen, port=self._port or 5432, sockets=self.sockets, durable=durable))
+        conf.write_text(
+            _CONF.format(
+                listen=listen,
+                port=self._port or 5432,
+                sockets=self.sockets,
+                durable=durable,
+                buffers=buffers_mb(machine_memory_mb()),
+                cache=machine_memory_mb() // 2,
+            )
+        )
         os.chown(conf, runner.owner, -1)
 
     async def _start_patiently(self, runner: Runner) -> None:
@@ -255,6 +268,19 @@ class Server:
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
         finally:
             await connection.close()
+
+
+def buffers_mb(memory_mb: int) -> int:
+    """PostgreSQL's own cache, on a machine that has as much memory as this and other things to do with it."""
+    return min(max(memory_mb // 16, _BUFFERS_LEAST_MB), _BUFFERS_MOST_MB)
+
+
+def machine_memory_mb() -> int:
+    """The memory of this machine, or of the container we are in if that has less."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # cgroup v2; "max" is no number
+        machine = min(machine, int(_CONTAINER_MEMORY.read_text()))
+    return machine // 2**20
 
 
 def socket_folder(data: Path) -> Path:
