@@ -1,7 +1,7 @@
 """Counts, reports and suppressions on a real PostgreSQL."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,9 +10,11 @@ from tests.lab_servers import sink
 
 from posthouse.intake import reports
 from posthouse.ledger import counting, timeline
+from posthouse.ledger.explain import Explained, explain
 from posthouse.model.mail import Accepted
 from posthouse.model.words import EventKind, MailClass, State
 from posthouse.runtime.postgres import transaction
+from posthouse.wire import dsn
 from posthouse.wire.dsn import RecipientReport, Report
 
 UTC = ZoneInfo("UTC")
@@ -50,9 +52,12 @@ async def delivered(corridor: Corridor) -> Accepted:
     return accepted
 
 
-def report(action: str, status: str) -> Report:
-    about = RecipientReport("bob@there.test", "bob@there.test", action, status, "smtp; 550 gone", "mx.there.test")
-    return Report("mx.there.test", "", (about,), b"", "")
+def report(action: str, status: str) -> Explained:
+    about = RecipientReport("bob@there.test", "bob@there.test", action, status, "550 gone", "mx.there.test")
+    written = dsn.write(
+        Report("mx.there.test", "", (about,)), "md@there.test", "b@here.test", datetime.now(UTC), bytes(16)
+    )
+    return explain(written)
 
 
 async def test_a_late_failure_overrides_a_delivery(corridor: Corridor) -> None:
@@ -63,7 +68,7 @@ async def test_a_late_failure_overrides_a_delivery(corridor: Corridor) -> None:
     )
     (row,) = await corridor.recipients(accepted.message_id)
     assert row.state is State.BOUNCED
-    assert "smtp; 550 gone" in row.reason
+    assert "550 gone" in row.reason
     again = await corridor.send("bob@there.test")
     assert again.recipients[0].state is State.SUPPRESSED
 
@@ -78,6 +83,17 @@ async def test_a_delay_report_changes_nothing_but_the_timeline(corridor: Corrido
     async with corridor.process.pool.acquire() as connection:
         events = await timeline.events(connection, workspace_id, accepted.message_id)
     assert events[-1].kind is EventKind.DELAYED
+
+
+async def test_a_bounce_for_our_own_reputation_leaves_the_address_alone(corridor: Corridor) -> None:
+    accepted = await delivered(corridor)
+    recipient_id, workspace_id = accepted.recipients[0].recipient_id, corridor.submitter.workspace_id
+    assert await reports.apply_report(corridor.process, workspace_id, recipient_id, report("failed", "5.7.1"))
+    async with corridor.process.pool.acquire() as connection:
+        events = await timeline.events(connection, workspace_id, accepted.message_id)
+    assert events[-1].kind is EventKind.LATE_BOUNCE
+    assert (events[-1].data["class"], events[-1].data["class_reason"]) == ("blocked", "policy")
+    assert (await corridor.send("bob@there.test")).recipients[0].state is State.READY
 
 
 async def test_a_report_about_nobody_changes_nothing(corridor: Corridor) -> None:

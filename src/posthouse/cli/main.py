@@ -17,6 +17,7 @@ COMMANDS: Final = (
     ("queue", "posthouse.cli.queue:app", "See what waits and why; retry, hold, suspend, move, bounce."),
     ("shaping", "posthouse.cli.shaping:app", "How receivers are treated, and which rule says so."),
     ("tls", "posthouse.cli.tls:app", "Which encryption receivers ask for, and how sessions fared."),
+    ("bounce", "posthouse.cli.bounce:app", "What mail that came back means, and which rule says so."),
     ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),

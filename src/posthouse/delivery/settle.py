@@ -10,10 +10,11 @@ from uuid import UUID
 
 from posthouse.delivery.hands import Hands
 from posthouse.delivery.retry import RetrySchedule, next_attempt
-from posthouse.ledger import attempts, events, suppression
+from posthouse.ledger import attempts, classify, events, suppression
 from posthouse.ledger.attempts import Attempt
+from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.classify import Verdict
 from posthouse.ledger.events import Event
-from posthouse.ledger.hard import is_hard
 from posthouse.ledger.suppression import EVERYTHING, Entry
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Reply, Stage
@@ -46,11 +47,16 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What an attempt (or the lack of one) means: the row's new state, the event, and whether the address is at fault."""
+    """What an attempt (or the lack of one) means: the row's new state, the event, and for a bounce what it says of the address."""
 
     settlement: Settlement
     event: EventKind
-    hard: bool = False
+    verdict: Verdict | None = None
+
+    @property
+    def hard(self) -> bool:
+        """Whether the address is never to be written to again."""
+        return self.verdict is not None and self.verdict.bounce_class is BounceClass.HARD
 
 
 def judge(mail: Claimed, tried: Tried, schedule: RetrySchedule, jitter: float) -> Judgement:
@@ -60,9 +66,7 @@ def judge(mail: Claimed, tried: Tried, schedule: RetrySchedule, jitter: float) -
             return Judgement(_settlement(mail, State.DELIVERED, tried, ""), EventKind.DELIVERED)
         case Outcome.PERMANENT:
             reason = f"Bounced: {_speaker(mail, tried)} said {tried.reply}."
-            return Judgement(
-                _settlement(mail, State.BOUNCED, tried, reason), EventKind.BOUNCED, is_hard(tried.reply.enhanced)
-            )
+            return Judgement(_settlement(mail, State.BOUNCED, tried, reason), EventKind.BOUNCED, _verdict(mail, tried))
         case Outcome.UNKNOWN:
             reason = (
                 "the connection was lost after the mail was handed over, so it may have arrived: it may arrive twice."
@@ -96,6 +100,11 @@ def _settlement(
         attempt=mail.attempt,
         source=tried.source,
     )
+
+
+def _verdict(mail: Claimed, tried: Tried) -> Verdict:
+    hosts = (tried.remote.partition(" ")[0].lower(), mail.domain)
+    return classify.of_reply(tried.reply.code, tried.reply.enhanced, tried.reply.text, tried.stage, hosts)
 
 
 def _speaker(mail: Claimed, tried: Tried) -> str:
@@ -225,6 +234,8 @@ class Settler:
                 "enhanced": ended.tried.reply.enhanced,
                 "text": ended.tried.reply.text,
             }
+        if ended.judgement.verdict is not None:
+            said |= ended.judgement.verdict.as_data()
         if settlement.state is State.WAITING:
             said["next"] = settlement.not_before.isoformat()
         return Event(

@@ -14,11 +14,11 @@ from posthouse.intake import reports
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.listener import Listener
 from posthouse.intake.returned import Meaning, Nothing, Unsubscribe, meaning
+from posthouse.ledger.explain import Explained
 from posthouse.model.limits import CONNECTIONS_PER_ADDRESS, INBOUND_ADDRESSES
 from posthouse.runtime import network
 from posthouse.runtime.process import Process
 from posthouse.wire import verp
-from posthouse.wire.dsn import Report
 from posthouse.wire.smtp_server_events import MessageReceived, Question, RcptTo, ServerConfig
 from posthouse.wire.verp import ReturnToken
 
@@ -73,7 +73,7 @@ class ReturnsOffice:
         changed = False
         if workspace is not None and not isinstance(meant, Nothing):
             changed = await self._apply(workspace.workspace_id, token, meant)
-        note = meant.value if isinstance(meant, Nothing) else type(meant).__name__.lower()
+        note = _note(meant)
         self.process.log.info(
             "report.received", purpose=token.purpose.name.lower(), meaning=note, changed=changed, octets=len(mail.data)
         )
@@ -88,11 +88,18 @@ class ReturnsOffice:
             return Nothing.UNREADABLE
 
     async def _apply(self, workspace_id: UUID, token: ReturnToken, meant: Meaning) -> bool:
-        if isinstance(meant, Report):
+        if isinstance(meant, Explained):
             return await reports.apply_report(self.process, workspace_id, token.recipient_id, meant)
         if isinstance(meant, Unsubscribe):
             return await reports.apply_unsubscribe(self.process, workspace_id, token.recipient_id)
         return await reports.apply_complaint(self.process, workspace_id, token.recipient_id)
+
+
+def _note(meant: Meaning) -> str:
+    """What the log calls it."""
+    if isinstance(meant, Explained):
+        return str(meant.kind)
+    return meant.value if isinstance(meant, Nothing) else type(meant).__name__.lower()
 
 
 class InboundSession:

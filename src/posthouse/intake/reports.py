@@ -8,6 +8,7 @@ from uuid import UUID
 
 from posthouse.ledger import events, report, suppression
 from posthouse.ledger.events import Event
+from posthouse.ledger.explain import Explained
 from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry
 from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.words import EventKind
@@ -15,11 +16,10 @@ from posthouse.outbox import messages, settled
 from posthouse.outbox.messages import RecipientRow
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
-from posthouse.wire.dsn import Report
 
 
-async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID, said: Report) -> bool:
-    """Records an RFC 3464 report; `failed` overrides an earlier delivery. False: nothing in it was worth recording."""
+async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID, said: Explained) -> bool:
+    """Records a bounce or delay; a bounce overrides an earlier delivery. False: nothing in it was worth recording."""
     now = process.clock.now()
     async with transaction(process.pool) as connection:
         row = await messages.recipient(connection, workspace_id, recipient_id)
@@ -27,12 +27,17 @@ async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID,
             return False
         if reading.kind is EventKind.LATE_BOUNCE:
             await settled.override_delivered(
-                connection, workspace_id, recipient_id, now, reading.reason, reading.status, reading.remote
+                connection, workspace_id, recipient_id, now, reading.reason, reading.verdict.enhanced, reading.remote
             )
         if reading.hard:
             entry = Entry(EVERYTHING, "hard_bounce")
             await suppression.add(connection, workspace_id, row.address, entry, row.message_id, "report", now)
-        data: dict[str, object] = {"reason": reading.reason, "status": reading.status, "remote": reading.remote}
+        data: dict[str, object] = {
+            "reason": reading.reason,
+            "status": reading.verdict.enhanced,
+            "remote": reading.remote,
+        }
+        data |= reading.verdict.as_data()
         await _record(process, connection, workspace_id, row, reading.kind, data)
     return True
 

@@ -9,10 +9,12 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from posthouse.intake.answers import No
+from posthouse.ledger import explain
+from posthouse.ledger.explain import Explained
+from posthouse.ledger.kind import Kind
 from posthouse.model.limits import RECEIVED_HOPS
 from posthouse.wire import arf, dsn, headers
 from posthouse.wire.arf import Complaint
-from posthouse.wire.dsn import Report
 from posthouse.wire.verp import Purpose
 
 
@@ -28,7 +30,10 @@ class Nothing(Enum):
     UNREADABLE = "report unreadable"
 
 
-Meaning: TypeAlias = Report | Complaint | Unsubscribe | Nothing | No
+Meaning: TypeAlias = Explained | Complaint | Unsubscribe | Nothing | No
+
+_TELLING: Final = frozenset({Kind.BOUNCE, Kind.DELAY, Kind.SUCCESS})
+"""What tells of a delivery; anything else at a bounce address is an answer."""
 
 LOOP: Final = No(554, "5.4.6", f"The message has passed more than {RECEIVED_HOPS} servers")
 ONLY_REPORTS: Final = No(550, "5.7.1", "Only delivery reports are taken at this address")
@@ -47,8 +52,8 @@ def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
         return complaint
     if purpose is Purpose.COMPLAINT:
         return _other(block, mail_from, ONLY_COMPLAINTS)
-    report = dsn.parse(content)
-    return report if report and report.recipients else _other(block, mail_from, ONLY_REPORTS)
+    found = explain.explain(content)
+    return found if found.kind in _TELLING else _other(block, mail_from, ONLY_REPORTS)
 
 
 def _other(block: bytes, mail_from: str, refusal: No) -> Nothing | No:

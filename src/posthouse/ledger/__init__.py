@@ -8,7 +8,11 @@ many that somebody was told).
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
-again just before dialling. `failures.page` gives those who tell senders what they have not passed yet. `report.reading` (pure) says what an RFC 3464 report means for the recipient it names.
+again just before dialling. `failures.page` gives those who tell senders what they have not passed yet.
+
+What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what
+it is, the wire's `notice` and `dsn` whom it is about, and the same `classify` what that means, by the rules of `bounces.toml`
+(`bounce_rules`). `report.reading` says what of it to record for the one recipient the return path names. All of this is pure.
 
 It knows nobody who reads it: reactions pull events after their own cursor. It never decides about retries, never touches the
 outbox, and never calls upwards.

@@ -1,48 +1,50 @@
-"""What an RFC 3464 report means for the recipient it names. Pure.
+"""What a mail that came back means for the one recipient its signed return path names. Pure.
 
-The signed return path tells which mail the report is about; the report's own words tell what happened to it. A report that came
-after the receiver's 250 is the better truth: `failed` turns delivered into bounced.
+The return path tells which mail it is about; its own words tell what happened. A bounce that came after the receiver's 250 is the
+better truth: `failed` turns delivered into bounced. Whether the address is at fault says the classifier.
 """
 
 from dataclasses import dataclass
 
-from posthouse.ledger.hard import is_hard
+from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.classify import Verdict
+from posthouse.ledger.explain import Affected, Explained
+from posthouse.ledger.kind import Kind
 from posthouse.model.words import EventKind
-from posthouse.wire.dsn import RecipientReport, Report
+
+_NOTHING_SAID = Affected("", Verdict(BounceClass.UNKNOWN, "unexplained", "nothing said"))
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What to record: the event, whether the address is to be suppressed, and the sentence a person reads."""
+    """What to record: the event, what it says of the address, and the sentence a person reads."""
 
     kind: EventKind
-    hard: bool
+    verdict: Verdict
     reason: str
-    status: str
     remote: str
 
+    @property
+    def hard(self) -> bool:
+        """Whether the address is never to be written to again."""
+        return self.kind is EventKind.LATE_BOUNCE and self.verdict.bounce_class is BounceClass.HARD
 
-def reading(report: Report, address: str) -> Reading | None:
-    """The part of the report that is about `address`; None when it reports nothing worth recording (relayed, expanded)."""
-    if not report.recipients:
-        return None
-    part = _about(report, address)
-    remote = part.remote_mta or report.reporting_mta
-    words = part.diagnostic or part.status or "no reason given"
-    if part.action == "failed":
-        return Reading(
-            EventKind.LATE_BOUNCE, is_hard(part.status), f"Returned after delivery: {words}", part.status, remote
-        )
-    if part.action == "delayed":
-        return Reading(EventKind.DELAYED, False, f"Delayed at {remote or 'the receiver'}: {words}", part.status, remote)
+
+def reading(explained: Explained, address: str) -> Reading | None:
+    """The part that is about `address`; None when nothing in it is worth recording (relayed, expanded, an absence note)."""
+    part = _about(explained, address)
+    words = " ".join(part.diagnosis.split()) or part.verdict.enhanced or "no reason given"
+    remote = part.remote or explained.reporter
+    if explained.kind is Kind.BOUNCE and part.action != "delayed":
+        return Reading(EventKind.LATE_BOUNCE, part.verdict, f"Returned after delivery: {words}", remote)
+    if explained.kind in {Kind.BOUNCE, Kind.DELAY}:
+        return Reading(EventKind.DELAYED, part.verdict, f"Delayed at {remote or 'the receiver'}: {words}", remote)
     return None
 
 
-def _about(report: Report, address: str) -> RecipientReport:
-    """The block naming the address. Forwarding changes addresses, and the return path is unique to one recipient, so a report
-    that names somebody else is about ours all the same."""
+def _about(explained: Explained, address: str) -> Affected:
+    """The part naming the address. Forwarding changes addresses, and the return path is unique to one recipient, so a mail that
+    names somebody else is about ours all the same."""
     wanted = address.casefold()
-    for part in report.recipients:
-        if wanted in (part.original_recipient.casefold(), part.final_recipient.casefold()):
-            return part
-    return report.recipients[0]
+    named = (part for part in explained.recipients if wanted in (part.address.casefold(), part.original.casefold()))
+    return next(named, next(iter(explained.recipients), _NOTHING_SAID))

@@ -232,6 +232,10 @@ MASS_SHARE_S: Final = 1.0  # how often processes tell each other ...
 MASS_SHARE_SOON: Final = 20  # ... and at once when a text has so many recipients they have not heard of
 NOTICES_PER_ROUND: Final = 500  # failures read at a time by the process that tells their senders
 
+# --- What comes back
+NOTICE_CHARS: Final = 32_768  # of the text of a bounce that are read; what it means stands at its top
+NOTICE_RECIPIENTS: Final = 1_000  # named in one text
+
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
 

@@ -20,7 +20,8 @@ A message on its way out passes, in this order:
 - `dkim.sign` puts the signatures (`dkim_keys`) on top, over the forms of `canonical`.
 
 A message on its way in is read by `parts.walk`; `verp.decode` says whom it is about, `dsn.parse` and `arf.parse` what happened
-(`reports` is their common frame), `dsn.is_auto_reply` that only a program answered. `dkim_verify.verify`, `spf.check_host` and
+(`reports` is their common frame), `dsn.is_auto_reply` that only a program answered; `notice.read` and `notice_addresses.recipients` read
+the many letters about failures that have no fields. `dkim_verify.verify`, `spf.check_host` and
 `dmarc.evaluate` give the verdict a receiver would give; the lab shows it, and domains are checked with the same code.
 
 Readers take whatever strangers send: they are bounded, they never raise, and what they cannot read is left out or becomes a

@@ -27,10 +27,13 @@ class Complaint:
 def parse(content: bytes) -> Complaint | None:
     """The complaint in a message, None when it holds no feedback part. Never raises."""
     found = reports.read(content, _STATUS_TYPES)
-    if found is None:
-        return None
+    return of_feedback(found.status, found.original_header) if found else None
+
+
+def of_feedback(status: bytes, original_header: bytes) -> Complaint:
+    """The complaint in a part of fields, with the header of the message it is about."""
     named: dict[str, str] = {}
-    for group in reports.groups(found.status):
+    for group in reports.groups(status):
         named = {**group, **named}
     return Complaint(
         feedback_type=named.get("feedback-type", "").lower(),
@@ -39,8 +42,8 @@ def parse(content: bytes) -> Complaint | None:
         original_rcpt_to=reports.without_type(named.get("original-rcpt-to", "")),
         source_ip=named.get("source-ip", ""),
         reported_domain=named.get("reported-domain", "").lower(),
-        original_header=found.original_header,
-        original_message_id=reports.message_id_of(found.original_header),
+        original_header=original_header,
+        original_message_id=reports.message_id_of(original_header),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from posthouse.model.limits import REPORTED_RECIPIENTS
 from posthouse.wire import headers, reports
+from posthouse.wire.headers import Header
 
 SUBJECT: Final = "Delivery status notification"
 _STATUS_TYPES: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -47,9 +48,12 @@ class Report:
 def parse(content: bytes) -> Report | None:
     """The notification in a message, None when it holds no status part with a recipient. Never raises."""
     found = reports.read(content, _STATUS_TYPES)
-    if found is None:
-        return None
-    groups = reports.groups(found.status)
+    return of_status(found.status, found.original_header) if found else None
+
+
+def of_status(status: bytes, original_header: bytes) -> Report | None:
+    """The notification in a part of fields, with the header of the message it is about; None when it names no recipient."""
+    groups = reports.groups(status)
     about = [group for group in groups if "final-recipient" in group or "original-recipient" in group]
     if not about:
         return None
@@ -60,19 +64,19 @@ def parse(content: bytes) -> Report | None:
         reporting_mta=reports.without_type(whole.get("reporting-mta", "")),
         envelope_id=whole.get("original-envelope-id", ""),
         recipients=tuple(_recipient(group) for group in about[:REPORTED_RECIPIENTS]),
-        original_header=found.original_header,
-        original_message_id=reports.message_id_of(found.original_header),
+        original_header=original_header,
+        original_message_id=reports.message_id_of(original_header),
     )
 
 
-def is_auto_reply(header_block: bytes) -> bool:
+def is_auto_reply(header: Header) -> bool:
     """Whether a program answered by itself: an absence note is no bounce, and must not be answered (RFC 3834)."""
-    submitted = headers.first(header_block, "Auto-Submitted")
+    submitted = headers.first(header, "Auto-Submitted")
     if submitted is not None and headers.decode(submitted).partition(";")[0].strip().lower() not in {"", "no"}:
         return True
-    if any(headers.first(header_block, name) for name in _AUTO_FIELDS):
+    if any(headers.first(header, name) for name in _AUTO_FIELDS):
         return True
-    precedence = headers.decode(headers.first(header_block, "Precedence") or b"").strip().lower()
+    precedence = headers.decode(headers.first(header, "Precedence") or b"").strip().lower()
     return precedence in _AUTO_PRECEDENCE
 
 
@@ -96,9 +100,14 @@ def _recipient(group: dict[str, str]) -> RecipientReport:
         final_recipient=reports.without_type(group.get("final-recipient", "")),
         action=action[0].lower() if action else "",
         status=status[1] if status else "",
-        diagnostic=reports.without_type(group.get("diagnostic-code", "")),
+        # A comment behind the status is all that some systems say.
+        diagnostic=reports.without_type(group.get("diagnostic-code", "")) or _comment(group.get("status", "")),
         remote_mta=reports.without_type(group.get("remote-mta", "")),
     )
+
+
+def _comment(status: str) -> str:
+    return status.partition("(")[2].rpartition(")")[0].strip()
 
 
 def _message_fields(report: Report) -> bytes:

@@ -12,6 +12,7 @@ from typing import Final
 from posthouse.model.limits import REPORT_FIELD_CHARS
 from posthouse.wire import headers
 from posthouse.wire.addresses import Mailbox
+from posthouse.wire.headers import Header
 from posthouse.wire.mime import multipart
 from posthouse.wire.mime_fields import mailbox_list, unstructured
 from posthouse.wire.parts import Part, walk
@@ -56,7 +57,9 @@ def groups(status: bytes) -> list[dict[str, str]]:
     for group in lines.split(b"\r\n\r\n"):
         named: dict[str, str] = {}
         for field in headers.fields(group.strip(b"\r\n") + b"\r\n"):
-            named.setdefault(field.name.decode("ascii", "replace"), headers.decode(field.value)[:REPORT_FIELD_CHARS])
+            # An address is what it is, even where it looks like an encoded word (RFC 6533 6.2).
+            decode = _as_written if field.name.endswith(b"-recipient") else headers.decode
+            named.setdefault(field.name.decode("ascii", "replace"), decode(field.value)[:REPORT_FIELD_CHARS])
         if named.keys() - {""}:
             found.append(named)
     return found
@@ -69,7 +72,7 @@ def without_type(value: str) -> str:
     return bare.strip().removeprefix("<").removesuffix(">").strip()
 
 
-def message_id_of(original_header: bytes) -> str:
+def message_id_of(original_header: Header) -> str:
     """The Message-ID of the returned message, with angle brackets; empty if it is not there."""
     return headers.decode(headers.first(original_header, "Message-ID") or b"")[:REPORT_FIELD_CHARS]
 
@@ -98,6 +101,10 @@ def write(letter: Letter, report_type: str, status: bytes, original_header: byte
 def typed_fields(named: Sequence[tuple[str, str]]) -> bytes:
     """Fields of a status part, those without a value left out."""
     return b"".join([unstructured(name, value) for name, value in named if value and not value.endswith("; ")])
+
+
+def _as_written(value: bytes) -> str:
+    return " ".join(value.decode("utf-8", "replace").split())
 
 
 def _returned(after: list[Part]) -> bytes:

@@ -6,6 +6,7 @@ import pytest
 
 from posthouse.intake.answers import No
 from posthouse.intake.returned import LOOP, ONLY_COMPLAINTS, ONLY_REPORTS, Nothing, Unsubscribe, meaning
+from posthouse.ledger.explain import Explained
 from posthouse.wire import arf, dsn
 from posthouse.wire.arf import Complaint
 from posthouse.wire.dsn import RecipientReport, Report
@@ -22,14 +23,28 @@ ARF = arf.write(Complaint("abuse", "fbl/1"), "fbl@example.org", "b@c.test", NOW,
 PLAIN = b"From: anna@example.org\r\nSubject: stop\r\n\r\nPlease stop.\r\n"
 AWAY = b"From: anna@example.org\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nI am away.\r\n"
 BROKEN = b'Content-Type: multipart/report; report-type=delivery-status; boundary="x"\r\n\r\nnothing inside\r\n'
+QMAIL = b"""From: MAILER-DAEMON@mx.example.org\r
+Subject: failure notice\r
+\r
+Hi. This is the qmail-send program at mx.example.org.\r
+I'm afraid I wasn't able to deliver your message to the following addresses.\r
+\r
+<anna@example.org>:\r
+Sorry, no mailbox here by that name. (#5.1.1)\r
+\r
+--- Below this line is a copy of the message.\r
+\r
+Return-Path: <b@c.test>\r
+"""
 LOOPED = b"Received: by a; now\r\n" * 101 + PLAIN
 
 
 @pytest.mark.parametrize(
     ("purpose", "mail_from", "content", "expected"),
     [
-        (Purpose.BOUNCE, "", DSN, Report),
-        (Purpose.BOUNCE, "md@example.org", DSN, Report),
+        (Purpose.BOUNCE, "", DSN, Explained),
+        (Purpose.BOUNCE, "md@example.org", DSN, Explained),
+        (Purpose.BOUNCE, "", QMAIL, Explained),
         (Purpose.BOUNCE, "", ARF, Complaint),
         (Purpose.BOUNCE, "anna@example.org", PLAIN, ONLY_REPORTS),
         (Purpose.BOUNCE, "", PLAIN, Nothing.UNREADABLE),

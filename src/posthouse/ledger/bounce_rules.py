@@ -1,0 +1,146 @@
+"""The rules of `bounces.toml`, read once and ready to be asked. Pure but for reading the file beside this module."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from posthouse.wire.notice_addresses import ADDRESS
+
+_READ_CHARS: Final = 4_000
+_BLANKS: Final = re.compile(r"\s+")
+
+
+class BounceClass(StrEnum):
+    """What a failure says about the address."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A class and the reason, one word of the fixed list; `rule` is what decided."""
+
+    bounce_class: BounceClass
+    reason: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    name: str
+    bounce_class: BounceClass
+    reason: str
+    words: tuple[str, ...]  # any of these in the text
+    bridged: tuple[tuple[str, ...], ...]  # or all pieces of one of these, in this order
+    codes: tuple[str, ...]  # "550", or "4" for all of 4yz; empty for any
+    hosts: tuple[str, ...]  # ends of names; empty for any
+
+    def meaning(self, text: str, code: str) -> Meaning | None:
+        if self.codes and not code.startswith(self.codes):
+            return None
+        for word in self.words:  # the hot loop of the room: over a thousand words, most texts hold one
+            if word in text:
+                return self._because(word)
+        return next((self._because("*".join(pieces)) for pieces in self.bridged if _in_order(pieces, text)), None)
+
+    def _because(self, found: str) -> Meaning:
+        return Meaning(self.bounce_class, self.reason, f"{self.name} ({found.strip()})")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that is known; `reasons` are the fixed words with what people read."""
+
+    reasons: dict[str, str]
+    ordered: tuple[_Rule, ...]
+    by_host: tuple[_Rule, ...]
+    statuses: dict[str, Meaning]
+    codes: dict[str, Meaning]
+
+    def of_text(self, text: str, code: str) -> Meaning | None:
+        """What the first rule that fits says of a text; None when it says nothing we know."""
+        plain = normal(text)
+        return next((found for rule in self.ordered if (found := rule.meaning(plain, code))), None)
+
+    def of_hosts(self, hosts: Sequence[str], texts: Sequence[str], code: str) -> Meaning | None:
+        """What these receivers alone mean by what they say, wherever it stands."""
+        told = [rule for rule in self.by_host if any(host.endswith(rule.hosts) for host in hosts)]
+        plain = normal(" ".join(texts)) if told else ""
+        return next((found for rule in told if (found := rule.meaning(plain, code))), None)
+
+    def of_status(self, status: str) -> Meaning | None:
+        """What an enhanced status code means by itself; None when it says no more than its class."""
+        subject = ".".join(status.split(".")[:2])
+        return self.statuses.get(status) or (self.statuses.get(subject) if not status.endswith(".0.0") else None)
+
+    def of_code(self, code: str) -> Meaning | None:
+        """What an SMTP code means by itself; None when it may be anything."""
+        return self.codes.get(code)
+
+
+def normal(text: str) -> str:
+    """A text as rules compare it: lower case, no addresses, single blanks, one at either end."""
+    lower = text[:_READ_CHARS].lower().replace("\u2019", "'")
+    without = ADDRESS.sub("@", lower) if "@" in lower else lower
+    return f" {_BLANKS.sub(' ', without)} "
+
+
+@cache
+def shipped() -> Rules:
+    """The rules that come with this version."""
+    return read(resources.files(__package__).joinpath("bounces.toml").read_text(encoding="utf-8"))
+
+
+def read(written: str) -> Rules:
+    """Rules from TOML; ValueError for a reason or class that is not in the list."""
+    tables = tomllib.loads(written)
+    reasons: dict[str, str] = tables["reasons"]
+    rules = [_rule(table, reasons) for table in tables["rule"]]
+    return Rules(
+        reasons=reasons,
+        ordered=tuple(rule for rule in rules if not rule.hosts),
+        by_host=tuple(rule for rule in rules if rule.hosts),
+        statuses=dict(_meanings("status", tables["status"], reasons)),
+        codes=dict(_meanings("code", tables["code"], reasons)),
+    )
+
+
+def _in_order(pieces: Sequence[str], text: str) -> bool:
+    at = 0
+    for piece in pieces:
+        at = text.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def _rule(table: dict[str, Any], reasons: Iterable[str]) -> _Rule:
+    return _Rule(
+        name=table["name"],
+        bounce_class=BounceClass(table["class"]),
+        reason=_known(table["reason"], reasons),
+        words=tuple(text for text in table["match"] if "*" not in text),
+        bridged=tuple(tuple(text.split("*")) for text in table["match"] if "*" in text),
+        codes=tuple(code.removesuffix("xx") for code in table.get("codes", ())),
+        hosts=tuple(table.get("from", ())),
+    )
+
+
+def _meanings(kind: str, table: dict[str, list[str]], reasons: Iterable[str]) -> Iterable[tuple[str, Meaning]]:
+    for key, (bounce_class, reason) in table.items():
+        yield key, Meaning(BounceClass(bounce_class), _known(reason, reasons), f"{kind} {key}")
+
+
+def _known(reason: str, reasons: Iterable[str]) -> str:
+    if reason not in reasons:
+        raise ValueError(f"{reason!r} is no reason")
+    return reason

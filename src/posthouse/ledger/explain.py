@@ -1,0 +1,185 @@
+"""A whole mail that came back: what it is, whom it is about, and what that means for each of them. Pure.
+
+Fields for programs (RFC 3464) are believed first. What they leave out, and mails that have none, are read as people would: whom the
+notice names, and what it says about each. Nothing is known here of what was sent: a signed return path, where there is one, is asked
+by the caller.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from posthouse.ledger import classify, kind
+from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.classify import Verdict
+from posthouse.ledger.kind import Kind
+from posthouse.wire import arf, dsn, headers, notice, notice_addresses, reports
+from posthouse.wire.dsn import RecipientReport
+from posthouse.wire.headers import Header
+from posthouse.wire.notice import Notice
+from posthouse.wire.notice_addresses import ADDRESS, About
+
+_REPLY: Final = re.compile(r"(?<![\d.])[45]\d\d[ -].*(?:\n(?![ \t]*\n).*){0,8}")
+_SENDERS: Final = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
+_ORIGINAL_SENDERS: Final = ("From", "Return-Path", "Sender", "Reply-To")
+_ORIGINAL_RECIPIENTS: Final = (
+    "X-Failed-Recipients",
+    "Envelope-To",
+    "X-Envelope-To",
+    "X-HmXmrOriginalRecipient",
+    "Delivered-To",
+    "To",
+    "Apparently-To",
+)
+_NO_COMPLAINTS: Final = frozenset({"auth-failure", "not-spam", "dmarc", "virus"})
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One recipient and what is known of the failure; `action` is a word of RFC 3464 or empty.
+
+    `address` is where it failed, `original` whom it was sent to before somebody forwarded it, if that is told.
+    """
+
+    address: str
+    verdict: Verdict
+    action: str = ""
+    diagnosis: str = ""
+    remote: str = ""
+    original: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a mail is, whom it is about, and which message it says it is about (Message-ID with angle brackets, or empty).
+
+    `reporter` is the host that wrote a report, if it says so.
+    """
+
+    kind: Kind
+    recipients: tuple[Affected, ...]
+    message_id: str = ""
+    reporter: str = ""
+
+
+def explain(content: bytes) -> Explained:
+    """Read a mail that came back. Never raises."""
+    read = notice.read(content)
+    found = _explained(read)
+    if found.kind in {Kind.BOUNCE, Kind.OTHER} and not read.status and _is_report(read.returned):
+        inner = _explained(notice.read(read.inside))  # a report that somebody on the way put into another message
+        return inner if inner.recipients else found
+    return found
+
+
+def _explained(read: Notice) -> Explained:
+    message_id = reports.message_id_of(read.returned)
+    if read.feedback:
+        complaint = arf.of_feedback(read.feedback, b"")
+        found = Kind.OTHER if complaint.feedback_type in _NO_COMPLAINTS else Kind.COMPLAINT
+        return Explained(found, tuple(_complainant(complaint.original_rcpt_to, read)), message_id)
+    report = dsn.of_status(read.status, b"") if read.status else None
+    if report is not None and report.recipients:
+        return _of_report(report.recipients, report.reporting_mta, read, message_id)
+    return _of_words(read, message_id)
+
+
+def _is_report(header: Header) -> bool:
+    return b"multipart/report" in (headers.first(header, "Content-Type") or b"").lower()
+
+
+def _of_report(recipients: tuple[RecipientReport, ...], reporter: str, read: Notice, message_id: str) -> Explained:
+    found = kind.of_actions({each.action for each in recipients if each.action})
+    told = {about.address.lower(): about.text for about in _about(read)}
+    affected: dict[str, Affected] = {}
+    for each in recipients:
+        address = _address_of(each)
+        if address and (each.action in {"", "failed", "delayed"} or found is Kind.SUCCESS):
+            said = [told.get(address.lower(), ""), read.text if len(recipients) == 1 else ""]
+            affected.setdefault(address.lower(), _affected(address, each, reporter, said))
+    if not affected:
+        return _of_words(read, message_id, found)
+    return Explained(found, tuple(affected.values()), message_id, reporter)
+
+
+def _affected(address: str, each: RecipientReport, reporter: str, said: list[str]) -> Affected:
+    hosts = tuple(name.lower() for name in (each.remote_mta, address.rpartition("@")[2], reporter) if name)
+    verdict = classify.of_words(
+        [each.diagnostic, *(text for one in said for text in _spoken(one))], "", each.status, hosts
+    )
+    return Affected(address, verdict, each.action, each.diagnostic, each.remote_mta, each.original_recipient)
+
+
+def _of_words(read: Notice, message_id: str, found: Kind | None = None) -> Explained:
+    found = found or kind.of_notice(read)
+    if found is Kind.COMPLAINT:
+        return Explained(found, tuple(_complainant("", read)), message_id)
+    if found not in {Kind.BOUNCE, Kind.DELAY}:
+        return Explained(found, (), message_id)
+    action = "delayed" if found is Kind.DELAY else "failed"
+    affected = []
+    for about in _about(read) or _original_recipients(read):
+        texts = [*_spoken(about.text), read.text]
+        verdict = classify.of_words(texts, "", "", (about.address.rpartition("@")[2].lower(),))
+        affected.append(Affected(about.address, verdict, action, next(_spoken(about.text), "")))
+    return Explained(found, tuple(affected), message_id)
+
+
+def _spoken(text: str) -> Iterator[str]:
+    """What was said about a recipient: the reply of a server in it first, then the words around it."""
+    if reply := _REPLY.search(text):
+        yield reply[0]
+    if text.strip():
+        yield text
+
+
+def _about(read: Notice) -> list[About]:
+    failed = headers.first(read.header, "X-Failed-Recipients")
+    about = notice_addresses.recipients(read.text, _senders(read))
+    if failed is None:
+        return about
+    told = {each.address.lower(): each for each in about}
+    named = [found[0] for found in ADDRESS.finditer(headers.decode(failed))]
+    return [told.get(address.lower(), About(address, read.text)) for address in dict.fromkeys(named)]
+
+
+def _senders(read: Notice) -> frozenset[str]:
+    """Whom the notice is for: they are named in it, and did not fail."""
+    fields = [(read.header, name) for name in _SENDERS] + [(read.returned, name) for name in _ORIGINAL_SENDERS]
+    return frozenset(
+        found[0].lower()
+        for header, name in fields
+        for value in headers.values(header, name)
+        for found in ADDRESS.finditer(headers.decode(value))
+    )
+
+
+def _original_recipients(read: Notice) -> list[About]:
+    """Where the notice names nobody: those the returned message was for."""
+    for name in _ORIGINAL_RECIPIENTS:
+        named = [
+            found[0]
+            for value in headers.values(read.returned, name)
+            for found in ADDRESS.finditer(headers.decode(value))
+        ]
+        if named:
+            return [About(address, read.text) for address in dict.fromkeys(named)]
+    return []
+
+
+def _complainant(named: str, read: Notice) -> Iterator[Affected]:
+    addresses = (
+        [named] if named and ADDRESS.fullmatch(named) else [about.address for about in _original_recipients(read)]
+    )
+    verdict = Verdict(BounceClass.BLOCKED, "content", "complaint")
+    yield from (Affected(address, verdict) for address in addresses[:1])
+
+
+def _address_of(each: RecipientReport) -> str:
+    """The address a report is about: the one it failed at, unless that is one only the reporter's own host knows."""
+    found = [
+        address[0] for named in (each.final_recipient, each.original_recipient) if (address := ADDRESS.search(named))
+    ]
+    public = [address for address in found if "." in address.rpartition("@")[2]]
+    return next(iter([*public, *found]), each.final_recipient or each.original_recipient)

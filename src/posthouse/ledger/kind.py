@@ -1,0 +1,142 @@
+"""What a mail that came back is: a bounce, a delay, a complaint, an absence note ... told from its fields and its words. Pure.
+
+Words are data, in `kinds.toml`. A mail is a bounce only when several things say so: nobody is to be struck off a list because the
+word "undeliverable" stands in an answer.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from posthouse.wire import dsn, headers
+from posthouse.wire.notice import Notice
+
+_REPLY: Final = re.compile(r"(?:^|[\s:'\"(])[45]\d\d[ -](?:[#(]?[45]\.\d{1,3}\.\d{1,3}|\S+ \S+)")
+_READ_CHARS: Final = 6_000
+_ENOUGH: Final = 3
+
+
+class Kind(StrEnum):
+    """What came back."""
+
+    BOUNCE = "bounce"
+    DELAY = "delay"
+    SUCCESS = "success"
+    AUTO_REPLY = "auto_reply"
+    CHALLENGE = "challenge"
+    COMPLAINT = "complaint"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The lists of `kinds.toml`."""
+
+    bounce_subjects: tuple[str, ...]
+    bounce_words: tuple[str, ...]
+    daemons: tuple[str, ...]
+    delay_words: tuple[str, ...]
+    delay_subjects: tuple[str, ...]
+    final_words: tuple[str, ...]
+    auto_subjects: tuple[str, ...]
+    auto_words: tuple[str, ...]
+    challenge_words: tuple[str, ...]
+    list_words: tuple[str, ...]
+    complaint_words: tuple[str, ...]
+
+
+@cache
+def words() -> Words:
+    """The lists that come with this version."""
+    written = resources.files(__package__).joinpath("kinds.toml").read_text(encoding="utf-8")
+    return Words(**{name: tuple(each.lower() for each in listed) for name, listed in tomllib.loads(written).items()})
+
+
+def of_actions(actions: set[str]) -> Kind:
+    """The kind of a report whose recipients have these actions (RFC 3464 2.3.3): the worst of them."""
+    if actions <= {"delivered", "relayed", "expanded"} and actions:
+        return Kind.SUCCESS
+    return Kind.DELAY if "delayed" in actions and "failed" not in actions else Kind.BOUNCE
+
+
+def of_notice(notice: Notice) -> Kind:
+    """The kind of a mail without a report for programs in it."""
+    subject = headers.decode(headers.first(notice.header, "Subject") or b"").lower()
+    text = " ".join(notice.text[:_READ_CHARS].lower().split())
+    if _is_complaint(notice, subject):
+        return Kind.COMPLAINT
+    if notice.disposition:
+        return Kind.OTHER
+    known = words()
+    score = _score(notice, subject, text)
+    automatic = dsn.is_auto_reply(notice.header)
+    if score < _ENOUGH or (not _is_daemon(notice) and _is_absence(notice, subject, text, automatic=automatic)):
+        return _not_a_bounce(subject, text, automatic=automatic)
+    if _any(known.delay_words, text) or (_any(known.delay_subjects, subject) and not _any(known.final_words, text)):
+        return Kind.DELAY
+    return Kind.BOUNCE
+
+
+def _score(notice: Notice, subject: str, text: str) -> int:
+    known = words()
+    in_subject = _any(known.bounce_subjects, subject) or _any(known.delay_subjects, subject)
+    in_words = _any(known.bounce_words, text) or _any(known.delay_words, text)
+    answers = headers.first(notice.header, "In-Reply-To") is not None
+    signs = (
+        (3, headers.first(notice.header, "X-Failed-Recipients") is not None),
+        (1, _is_daemon(notice)),
+        (1, in_subject),
+        (1, in_words),
+        (1, bool(_REPLY.search(text))),
+        (1, notice.has_returned),
+        (1, headers.first(notice.header, "Return-Path") in {b"<>", b"<MAILER-DAEMON>"}),
+        (1, b"multipart/report" in (headers.first(notice.header, "Content-Type") or b"").lower()),
+        # People who answer quote what they answer; programs that give no other sign of themselves do not answer.
+        (1, in_subject and in_words and not answers),
+        (-2, answers and not _is_daemon(notice)),
+    )
+    return sum(weight for weight, seen in signs if seen)
+
+
+def _is_daemon(notice: Notice) -> bool:
+    """Whether a program that moves mail wrote it. A bounce may be without From altogether."""
+    written = headers.first(notice.header, "From")
+    if written is None:
+        return True
+    name = headers.decode(written).lower()
+    return name.strip() in {"", "<>"} or _any(words().daemons, name)
+
+
+def _is_absence(notice: Notice, subject: str, text: str, *, automatic: bool) -> bool:
+    known = words()
+    spoken = _any(known.auto_subjects, subject) or _any(known.auto_words, text) or _any(known.challenge_words, text)
+    explained = bool(_REPLY.search(text)) or _any(known.bounce_subjects, subject)
+    return (automatic and not explained) or (spoken and not (notice.has_returned and explained))
+
+
+def _not_a_bounce(subject: str, text: str, *, automatic: bool) -> Kind:
+    known = words()
+    if _any(known.list_words, text):
+        return Kind.OTHER
+    if (automatic or _any(known.auto_subjects, subject)) and _any(known.challenge_words, f"{subject} {text}"):
+        return Kind.CHALLENGE
+    if automatic or _any(known.auto_subjects, subject):
+        return Kind.AUTO_REPLY
+    return Kind.OTHER
+
+
+def _is_complaint(notice: Notice, subject: str) -> bool:
+    """The few who report without a part of fields: one mailbox provider by its subject, one mail program by its own field."""
+    if headers.first(notice.header, "X-Apple-Unsubscribe") is not None:
+        return True
+    return notice.has_returned and not notice.status and _any(words().complaint_words, subject)
+
+
+def _any(known: tuple[str, ...], text: str) -> bool:
+    return any(word in text for word in known if "*" not in word) or any(
+        re.search(".*".join(map(re.escape, word.split("*"))), text) for word in known if "*" in word
+    )

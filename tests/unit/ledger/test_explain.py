@@ -1,0 +1,124 @@
+"""Whole mails that came back: what they are and whom they are about."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.explain import explain
+from posthouse.ledger.kind import Kind
+
+
+def mail(subject: str, text: str, sender: str = "MAILER-DAEMON@mx.there.test", more: str = "") -> bytes:
+    return f"From: {sender}\nTo: news@here.test\nSubject: {subject}\n{more}\n{text}".encode()
+
+
+RETURNED = "\n--- Below this line is a copy of the message.\n\nReturn-Path: <news@here.test>\nTo: carl@there.test\nSubject: Hi\n\nHi\n"
+EXIM = """This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  bob@there.test
+    host mx.there.test [192.0.2.1]: 550 5.1.1 User unknown
+  eve@there.test
+    mailbox is full: retry timeout exceeded
+"""
+GERMAN = """Ihre Nachricht konnte den folgenden Empfängern nicht zugestellt werden:
+
+bob@there.test
+Das Postfach ist voll.
+"""
+REPORT = """This is a report.
+--x
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; relay.test
+
+Final-Recipient: rfc822; bob@there.test
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 No such user
+
+Final-Recipient: rfc822; eve@there.test
+Action: {action}
+Status: 4.4.1
+--x
+Content-Type: text/rfc822-headers
+
+Message-ID: <1@here.test>
+--x--
+"""
+AS_REPORT = 'Content-Type: multipart/report; report-type=delivery-status; boundary="x"\n'
+
+
+def told(content: bytes) -> list[tuple[str, str, str]]:
+    return [(each.address, str(each.verdict.bounce_class), each.verdict.reason) for each in explain(content).recipients]
+
+
+def test_a_notice_in_plain_words_names_each_recipient_with_its_own_reason() -> None:
+    content = mail("Mail delivery failed: returning message to sender", EXIM)
+    assert explain(content).kind is Kind.BOUNCE
+    assert told(content) == [("bob@there.test", "hard", "no_such_mailbox"), ("eve@there.test", "soft", "mailbox_full")]
+
+
+def test_a_notice_in_another_language_is_read_too() -> None:
+    content = mail("Unzustellbar: Hallo", GERMAN, "postmaster@there.test", "Content-Type: text/plain; charset=utf-8\n")
+    assert told(content) == [("bob@there.test", "soft", "mailbox_full")]
+
+
+def test_a_notice_that_names_nobody_is_about_whom_the_message_was_for() -> None:
+    content = mail("failure notice", "Your message could not be delivered: user unknown.\n" + RETURNED)
+    assert told(content) == [("carl@there.test", "hard", "no_such_mailbox")]
+
+
+def test_a_report_with_different_outcomes_keeps_them_apart() -> None:
+    content = mail("Undelivered", "--x\n\n" + REPORT.format(action="failed"), more=AS_REPORT)
+    found = explain(content)
+    assert (found.kind, found.message_id, found.reporter) == (Kind.BOUNCE, "<1@here.test>", "relay.test")
+    assert [each.verdict.bounce_class for each in found.recipients] == [BounceClass.HARD, BounceClass.SOFT]
+
+
+def test_those_a_report_says_are_delivered_are_not_counted_as_failed() -> None:
+    content = mail("Undelivered", "--x\n\n" + REPORT.format(action="delivered"), more=AS_REPORT)
+    assert [address for address, _, _ in told(content)] == ["bob@there.test"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "more", "kind"),
+    [
+        ("Automatic reply: Hi", "Bob no longer works here; mail to him is undeliverable.", "Auto-Submitted: auto-replied\n", Kind.AUTO_REPLY),
+        ("Re: Undeliverable: Hi", "Can you help?\n> 550 5.1.1 User unknown\n> could not be delivered", "In-Reply-To: <1@here.test>\n", Kind.OTHER),
+        ("Re: Hi (verification required)", "Click the link below to verify that you are a person.", "Auto-Submitted: auto-replied\n", Kind.CHALLENGE),
+        ("Hi", "My mailbox was full, sorry. Now it works.", "In-Reply-To: <1@here.test>\n", Kind.OTHER),
+    ],
+)  # fmt: skip
+def test_answers_are_no_bounces(subject: str, text: str, more: str, kind: Kind) -> None:
+    found = explain(mail(subject, text, "Bob <bob@there.test>", more))
+    assert (found.kind, found.recipients) == (kind, ())
+
+
+def test_a_warning_is_a_delay() -> None:
+    text = "Your message to the following recipient has been delayed:\n\n<bob@there.test>\n\nWe will continue to try.\n"
+    assert explain(mail("Warning: message delayed 4 hours", text + RETURNED)).kind is Kind.DELAY
+
+
+def test_a_report_inside_another_message_is_found() -> None:
+    inner = mail("Undelivered", "--x\n\n" + REPORT.format(action="failed"), more=AS_REPORT).decode()
+    outer = f"--y\n\nThere was a delivery error.\n--y\nContent-Type: message/rfc822\n\n{inner}\n--y--\n"
+    content = mail("Returned mail", outer, more='Content-Type: multipart/mixed; boundary="y"\n')
+    assert [address for address, _, _ in told(content)] == ["bob@there.test", "eve@there.test"]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=4_000))
+def test_no_octets_stop_the_reader(content: bytes) -> None:
+    explain(content)
+    explain(b"From: mailer-daemon@x\nSubject: failure notice\n\n" + content)
+
+
+@pytest.mark.parametrize(
+    "piece", ["@", "=", "\n", "a@b.test ", "> ", "550 ", "the original message ", '"', "<a@b.test>: ", "--x\n"]
+)
+def test_no_repetition_takes_long(piece: str) -> None:
+    explain(mail("failure notice", piece * (200_000 // len(piece))))
