@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 from uuid import UUID
 
-from posthouse.accounts import data_keys, workspaces
+from posthouse.accounts import bounce_domains, data_keys, return_path, workspaces
 from posthouse.accounts.dkim_store import KeyStore
 from posthouse.accounts.grants import Claim, Grant, claim_of_key, claim_of_login, grant_of, nearest, proves
 from posthouse.accounts.last_use import LastUse
@@ -50,9 +50,10 @@ class Directory:
         self._workspaces = Recent(clock, self._load_workspace)
         self._numbers = Recent(clock, self._load_number)
         self._data_keys = Recent(clock, self._load_data_key)
+        self._bounce_domains = Recent(clock, self._load_bounce_domains)
         self._remembered: tuple[Recent[Any, Any], ...] = (
             *(self._grants, self._open_networks, self._verified, self._signing),
-            *(self._workspaces, self._numbers, self._data_keys),
+            *(self._workspaces, self._numbers, self._data_keys, self._bounce_domains),
         )
 
     @classmethod
@@ -148,6 +149,10 @@ class Directory:
         """The workspace a signed return path names."""
         return await self._numbers.get(number)
 
+    async def bounce_domain(self, workspace_id: UUID, from_domain: str) -> str | None:
+        """The workspace's own bounce domain for mail from this domain; None for the installation's."""
+        return return_path.choose(await self._bounce_domains.get(workspace_id) or (), from_domain)
+
     async def data_key(self, workspace_id: UUID, key_id: UUID | None = None) -> WrappedKey:
         """The key `key_id`, to open with; without it the current one, to seal with. Raises LookupError when it is gone."""
         if (key := await self._data_keys.get((workspace_id, key_id))) is None:
@@ -186,6 +191,9 @@ class Directory:
 
     async def _load_number(self, number: int) -> Workspace | None:
         return await workspaces.by_number(self._pool, number)
+
+    async def _load_bounce_domains(self, workspace_id: UUID) -> tuple[str, ...] | None:
+        return bounce_domains.usable(await bounce_domains.listing(self._pool, workspace_id))
 
     async def _load_data_key(self, place: tuple[UUID, UUID | None]) -> WrappedKey | None:
         workspace_id, key_id = place

@@ -247,3 +247,30 @@ SELECT * FROM audit_log WHERE workspace_id = $1 ORDER BY sequence;
 -- name: announce
 -- Wakes every Directory; delivered at commit, so what they then read is the new state.
 SELECT pg_notify('accounts', $1::text);
+
+-- Bounce domains.
+
+-- name: bounce_domains
+SELECT * FROM bounce_domains WHERE workspace_id = $1 ORDER BY name;
+
+-- name: insert_bounce_domain
+-- Nothing comes back when the name is there already.
+INSERT INTO bounce_domains (workspace_id, bounce_domain_id, name, created_at, checked_at) VALUES ($1, $2, $3, $4, $4)
+ON CONFLICT (workspace_id, name) DO NOTHING RETURNING *;
+
+-- name: settle_bounce_domain
+UPDATE bounce_domains SET checked_at = $3, broken_at = $4, problem = $5 WHERE workspace_id = $1 AND bounce_domain_id = $2;
+
+-- name: delete_bounce_domain
+DELETE FROM bounce_domains WHERE workspace_id = $1 AND bounce_domain_id = $2 RETURNING name;
+
+-- name: overdue_bounce_domains
+SELECT bounce_domain_id FROM bounce_domains WHERE workspace_id = $1 AND checked_at < $2 ORDER BY checked_at LIMIT $3;
+
+-- name: overdue_domains
+-- The same for sending domains that were verified once.
+SELECT domain_id FROM sending_domains
+WHERE workspace_id = $1 AND verified_at IS NOT NULL AND checked_at < $2 ORDER BY checked_at LIMIT $3;
+
+-- name: switch_bounce_processing
+UPDATE workspaces SET bounce_processing = $2 WHERE workspace_id = $1 AND bounce_processing <> $2 RETURNING workspace_id;

@@ -33,6 +33,7 @@ class Workspace:
     mass_policy: MassPolicy = MassPolicy.HOLD
     failure_notices: bool = True
     allow_lists: str = ""
+    bounce_processing: bool = True
 
 
 @dataclass(frozen=True, slots=True)

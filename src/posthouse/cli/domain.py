@@ -1,15 +1,17 @@
 """`posthouse domain`: sending domains and the DNS records they need."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 from rich.text import Text
 
-from posthouse.accounts import domains
+from posthouse.accounts import bounce_domains, domains, return_path, self_test
 from posthouse.accounts.dns_records import Check, DnsRecord, Purpose
 from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.selectors import Selectors
+from posthouse.accounts.self_test import SelfTest
 from posthouse.cli import console
 from posthouse.cli.console import EXIT_REFUSED, HERE, Installation, Json, Number, Refused, Room, Yes
 from posthouse.cli.world import Where
@@ -161,6 +163,21 @@ def verify(name: str, /, *, as_json: Json = False, workspace: Number = None, whe
     sys.exit(0 if domain.verified_at else EXIT_REFUSED)
 
 
+@app.command(name="test")
+def judge(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+    """Judge a domain's mail as receivers would, with the DNS as it is now: SPF and its alignment, DKIM, DMARC.
+
+    Exit status: 0 nothing to put right, 1 something is (or no such domain), 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain test example.com
+    """
+    test = console.run(_test(where, workspace, name))
+    console.show({**asdict(test), "warnings": test.warnings}, lambda: _judgement(test), as_json=as_json)
+    sys.exit(EXIT_REFUSED if test.warnings else 0)
+
+
 @app.command
 def remove(
     name: str, /, *, yes: Yes = False, as_json: Json = False, workspace: Number = None, where: Installation = HERE
@@ -229,6 +246,25 @@ async def _remove(where: Where, number: int | None, name: str) -> SendingDomain:
         async with room.changing() as change:
             await domains.remove(change, domain.domain_id)
         return domain
+
+
+async def _test(where: Where, number: int | None, name: str) -> SelfTest:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        found = await bounce_domains.listing(room.process.pool, room.workspace.workspace_id)
+        own = return_path.choose(bounce_domains.usable(found), domain.name)
+        resolver = Resolver(room.process.settings.delivery.resolvers)
+        return await self_test.run(room.process.settings, domain, own, resolver)
+
+
+def _judgement(test: SelfTest) -> str:
+    lines = [
+        f"Return path  {test.return_domain}, {'aligned' if test.aligned else 'not aligned'} with {test.from_domain}",
+        f"SPF          {test.spf} for {', '.join(test.addresses) or 'no known address'}",
+        f"DKIM         {'aligned' if test.dkim_aligned else 'no key seen in the DNS'}",
+        f"DMARC        {test.dmarc}, p={test.policy}; mail that proves nothing: {test.unproven}",
+    ]
+    return "\n".join([*lines, *test.warnings])
 
 
 async def _found(room: Room, name: str) -> SendingDomain:

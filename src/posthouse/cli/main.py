@@ -20,6 +20,7 @@ COMMANDS: Final = (
     ("bounce", "posthouse.cli.bounce:app", "What mail that came back means, and which rule says so."),
     ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
+    ("bounce-domain", "posthouse.cli.bounce_domain:app", "Domains of your own that bounces return to."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
     ("user", "posthouse.cli.user:app", "People and their sign-in links."),
     ("backup", "posthouse.cli.backup:backup_command", "Write everything that is kept into one file."),

@@ -43,11 +43,12 @@ class Preparer:
     async def prepare(self, mail: Claimed, pool: Pool | None = None) -> tuple[Envelope, bytes]:
         """The envelope for one recipient, signed with the keys of the pool it leaves by, and the signature fields in it."""
         signed = await self._sign(mail, pool)
+        mail_from = await self._return_path(mail)
         envelope = Envelope(
-            mail_from=await self._return_path(mail),
+            mail_from=mail_from,
             recipients=(mail.address,),
             content=(signed.signature, signed.content),
-            needs_smtputf8=mail.message.smtputf8 or not is_ascii(mail.address),
+            needs_smtputf8=mail.message.smtputf8 or not is_ascii(mail.address) or not is_ascii(mail_from),
         )
         return envelope, signed.signature
 
@@ -55,8 +56,12 @@ class Preparer:
         if mail.message.null_sender:
             return ""
         workspace = await self._directory.workspace(mail.workspace_id)
+        sender = mail.message.sender
+        if not workspace.bounce_processing:
+            return sender
         local = verp.encode(Purpose.BOUNCE, workspace.number, mail.recipient_id, self._secret)
-        return f"{local}@{self._process.settings.bounce_domain}"
+        own = await self._directory.bounce_domain(mail.workspace_id, sender.rpartition("@")[2])
+        return f"{local}@{own or self._process.settings.bounce_domain}"
 
     async def _sign(self, mail: Claimed, pool: Pool | None) -> Signed:
         """Signs a message once for all its recipients that are sent at about the same time."""

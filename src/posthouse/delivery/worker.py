@@ -1,7 +1,7 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
-counted, and senders are told of mail that was not delivered. Now and then: old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+counted, and senders are told of mail that was not delivered. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
+from posthouse.accounts import rechecking
 from posthouse.accounts.directory import Directory
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
@@ -35,6 +36,7 @@ COUNT_S: Final = 5.0
 NOTIFY_S: Final = 5.0
 GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
+RECHECK_S: Final = 900.0
 BATCH: Final = 1_000
 MONTHS_AHEAD: Final = 3
 
@@ -51,6 +53,7 @@ async def main(process: Process) -> None:
             (GATHER_S, gather),
             (NOTIFY_S, Notifying(directory, door)),
             (TIDY_S, tidy),
+            (RECHECK_S, recheck),
         )
         process.ready()
         await asyncio.gather(*(_every(process, period_s, do) for period_s, do in rounds))
@@ -188,6 +191,12 @@ async def gather(process: Process) -> None:
                 moved = await claims.gather_pools(connection, workspace_id, others, Pool.TRANSACTIONAL, BATCH)
                 if moved:
                     await enqueue.announce(connection, {Pool.TRANSACTIONAL})
+
+
+async def recheck(process: Process) -> None:
+    """Asks the DNS about domains whose daily turn has come."""
+    for workspace_id in await _workspaces(process):
+        await rechecking.advance(process, workspace_id)
 
 
 async def tidy(process: Process) -> None:

@@ -29,7 +29,7 @@ async def main(process: Process) -> None:
     """Serve until the process is asked to stop, then let open transactions end."""
     settings = process.settings.inbound
     async with Directory.open(process) as directory:
-        office = ReturnsOffice(process, directory, process.settings.bounce_domain.lower(), return_path_secret(process))
+        office = ReturnsOffice(process, directory, return_path_secret(process))
         listener = Listener(
             lambda _: InboundSession(office),
             log=process.log,
@@ -56,13 +56,15 @@ class ReturnsOffice:
 
     process: Process
     directory: Directory
-    bounce_domain: str
     secret: bytes
 
     def token(self, address: str) -> ReturnToken | None:
-        """What a signed address of ours says; None for every other address."""
-        local, _, domain = address.rpartition("@")
-        return verp.decode(local, self.secret) if domain.lower() == self.bounce_domain else None
+        """What a signed address of ours says; None for every other address.
+
+        At whatever domain: customers' own bounce domains lead here too, also those that were removed since, and the signature
+        is all that counts.
+        """
+        return verp.decode(address.rpartition("@")[0], self.secret)
 
     async def receive(self, token: ReturnToken, mail: MessageReceived) -> No | None:
         """Record what the mail means for the recipient the token names."""

@@ -141,6 +141,12 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True):
     bounce_domain: Annotated[
         str, Meta(description="Domain of return paths; its MX is this server. Empty: bounces. and the hostname.")
     ] = ""
+    return_target: Annotated[
+        str,
+        Meta(
+            description="Name that bounce domains of customers are an alias of; its MX is this server. Empty: returnto. and the hostname."
+        ),
+    ] = ""
     support_contact: Annotated[str, Meta(description="Address or page shown to people who need a hand.")] = ""
 
 
@@ -324,6 +330,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def bounce_domain(self) -> str:
         """The domain of return paths."""
         return self.mail.bounce_domain or f"bounces.{self.server.hostname}"
+
+    @property
+    def return_target(self) -> str:
+        """What customers' own bounce domains are an alias of."""
+        return self.mail.return_target or f"returnto.{self.server.hostname}"
 
     @property
     def public_url(self) -> str:

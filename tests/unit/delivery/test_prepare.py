@@ -46,7 +46,10 @@ class SlowSigning:
 
 class StubDirectory:
     async def workspace(self, workspace_id: UUID) -> SimpleNamespace:
-        return SimpleNamespace(number=1)
+        return SimpleNamespace(number=1, bounce_processing=True)
+
+    async def bounce_domain(self, *_: object) -> None:
+        return None
 
     async def signing_keys(self, *_: object) -> list[dkim_keys.SigningKey]:
         return [KEY]

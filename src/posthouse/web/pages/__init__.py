@@ -2,7 +2,7 @@
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `queue_pages`,
-`queue_acts`, `suspension_pages`, `key_pages`, `settings_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+`queue_acts`, `suspension_pages`, `key_pages`, `settings_pages`, `bounce_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -19,6 +19,7 @@ from litestar.di import Provide
 
 from posthouse.web.pages import (
     assets,
+    bounce_pages,
     domain_pages,
     home,
     key_pages,
@@ -78,6 +79,12 @@ _signed_in: Final = Router(
         settings_pages.language_save,
         settings_pages.password_save,
         settings_pages.audit_page,
+        bounce_pages.bounce_list,
+        bounce_pages.bounce_add,
+        bounce_pages.bounce_processing,
+        bounce_pages.bounce_verify,
+        bounce_pages.bounce_remove,
+        bounce_pages.domain_alignment,
         sign_in_pages.sign_out,
     ],
 )

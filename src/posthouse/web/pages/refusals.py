@@ -7,6 +7,8 @@ from posthouse.web.pages.words import N_
 REFUSALS: Final = frozenset({
     N_("Another workspace submits from one of these networks."),
     N_("This is not a domain name such as example.com."),
+    N_("This is not a domain name such as bounces.example.com."),
+    N_("Enable bounce processing first."),
     N_("This is not a domain name."),
     N_("It is empty."),
     N_("It contains a control character or a line break."),

@@ -23,6 +23,7 @@ from posthouse.web.text import LANGUAGES
 
 _TABS: Final = (
     {"name": "workspace", "href": "/settings", "label": N_("Workspace")},
+    {"name": "bounces", "href": "/settings/bounce-domains", "label": N_("Email Custom Bounce Domains")},
     {"name": "you", "href": "/settings/you", "label": N_("You")},
     {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
 )
@@ -150,7 +151,7 @@ def _workspace(
         status=422 if problems else 200,
         form=values,
         errors=by_field(problems, speech(request, person)),
-        settings_tabs=_tabs(person),
+        settings_tabs=tabs(person),
         tab_here="workspace",
         class_policies=_CLASS_POLICIES,
         mass_policies=_MASS_POLICIES,
@@ -170,12 +171,13 @@ def _you(request: Page, person: SignedIn, problems: tuple[FieldProblem, ...] = (
         errors=by_field(problems, speech(request, person), {"old_password": "current", "new_password": "password"}),
         languages=LANGUAGES,
         roles=ROLES,
-        settings_tabs=_tabs(person),
+        settings_tabs=tabs(person),
         tab_here="you",
     )
 
 
-def _tabs(person: SignedIn) -> list[dict[str, str]]:
+def tabs(person: SignedIn) -> list[dict[str, str]]:
+    """The pages of the settings this person may see."""
     return [tab for tab in _TABS if tab["name"] != "audit" or person.may(Role.ADMIN)]
 
 

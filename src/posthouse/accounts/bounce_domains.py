@@ -1,0 +1,190 @@
+"""Custom bounce domains: aliases of this installation's return target, in a customer's own domain, so that SPF aligns for DMARC.
+
+Added only where the DNS already leads here, asked again daily; while one leads elsewhere the installation's own domain is used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from posthouse.accounts import audit, changes, workspaces
+from posthouse.accounts.changes import Change
+from posthouse.accounts.return_path import is_subdomain
+from posthouse.accounts.terms import domain_name
+from posthouse.model import limits
+from posthouse.model.dns import Answer
+from posthouse.model.errors import FieldProblem
+from posthouse.runtime import queries
+from posthouse.runtime.postgres import Executor, Record
+from posthouse.runtime.process import Process
+
+SQL = queries.load(__package__)
+
+PROCESSING_OFF = "processing_off"
+"""The code of the problem that there is no bounce processing, which has to be switched on first."""
+
+
+class AliasLookup(Protocol):
+    """Who asks the DNS: `runtime.dns.Resolver`. Bring a fresh one."""
+
+    async def lookup(self, name: str, rdtype: str) -> Answer[str]:
+        """Records as text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BounceDomain:
+    """One bounce domain. While `broken_at` is set it is not used, and `problem` says why."""
+
+    workspace_id: UUID
+    bounce_domain_id: UUID
+    name: str
+    created_at: datetime
+    checked_at: datetime
+    broken_at: datetime | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Where an alias leads: the names on the way. `answered` False: it could not be found out."""
+
+    chain: tuple[str, ...]
+    arrived: bool
+    answered: bool
+
+    def problem(self, name: str, target: str) -> str:
+        """What is wrong, for people; empty when it leads here."""
+        if self.arrived:
+            return ""
+        if not self.answered:
+            return f"The DNS did not answer for {name}. Try again in a minute."
+        if not self.chain:
+            return f"There is no CNAME at {name} yet: expected {target}. New records take minutes, some providers up to 48 hours."
+        return f"The CNAME at {name} leads to {self.chain[-1]}: expected {target}."
+
+
+async def add(
+    process: Process, workspace_id: UUID, name: str, resolver: AliasLookup, actor: str
+) -> BounceDomain | tuple[FieldProblem, ...]:
+    """Add a bounce domain whose alias is in the DNS already. No transaction is open while the DNS is asked."""
+    domain = domain_name(name)
+    if found := await _refusal(process, workspace_id, domain):
+        return found
+    assert domain is not None
+    target = process.settings.return_target
+    led = await follow(domain, target, resolver)
+    if not led.arrived:
+        return (FieldProblem("/name", "no_alias", led.problem(domain, target)),)
+    async with changes.making(process, workspace_id, actor) as change:
+        row = await change.connection.fetchrow(
+            SQL.insert_bounce_domain, workspace_id, change.ids.new(), domain, change.now
+        )
+        if row is None:
+            return (FieldProblem("/name", "taken", f"{domain} is here already."),)
+        await change.record("bounce_domain.add", domain)
+    return _bounce_domain(row)
+
+
+async def verify(
+    process: Process, workspace_id: UUID, bounce_domain_id: UUID, resolver: AliasLookup, actor: str
+) -> BounceDomain | None:
+    """Ask the DNS again and keep what it said; None when there is no such domain. No answer changes nothing."""
+    domain = await find(process.pool, workspace_id, bounce_domain_id)
+    if domain is None:
+        return None
+    target = process.settings.return_target
+    led = await follow(domain.name, target, resolver)
+    async with changes.making(process, workspace_id, actor) as change:
+        return await _settle(change, domain, led, led.problem(domain.name, target))
+
+
+async def follow(name: str, target: str, resolver: AliasLookup) -> Led:
+    """Follow aliases from `name` until they arrive at `target` or end."""
+    chain: list[str] = []
+    here = name
+    for _ in range(limits.DNS_ALIAS_HOPS):
+        answer = await resolver.lookup(here, "CNAME")
+        if not answer.records:
+            return Led(tuple(chain), False, answer.is_final)
+        here = answer.records[-1].rstrip(".").lower()
+        chain.append(here)
+        if here == target:
+            return Led(tuple(chain), True, True)
+    return Led(tuple(chain), False, True)
+
+
+async def listing(connection: Executor, workspace_id: UUID) -> list[BounceDomain]:
+    """The bounce domains of a workspace by name."""
+    return [_bounce_domain(row) for row in await connection.fetch(SQL.bounce_domains, workspace_id)]
+
+
+async def find(connection: Executor, workspace_id: UUID, name_or_id: str | UUID) -> BounceDomain | None:
+    """One bounce domain, by id or by name."""
+    found = await listing(connection, workspace_id)
+    wanted = name_or_id if isinstance(name_or_id, UUID) else domain_name(name_or_id)
+    return next((each for each in found if wanted in (each.bounce_domain_id, each.name)), None)
+
+
+async def remove(change: Change, bounce_domain_id: UUID) -> bool:
+    """Remove one: later mail returns to another. What comes back for earlier mail is still taken. False when there is none."""
+    name = await change.connection.fetchval(SQL.delete_bounce_domain, change.workspace_id, bounce_domain_id)
+    if name is None:
+        return False
+    await change.record("bounce_domain.remove", name)
+    return True
+
+
+async def switch(change: Change, *, on: bool) -> None:
+    """Switch bounce processing on or off. While it is off, mail returns to its sender's own mailbox and nothing is learned here."""
+    if await change.connection.fetchval(SQL.switch_bounce_processing, change.workspace_id, on) is not None:
+        await change.record("workspace.bounce_processing", "on" if on else "off")
+
+
+async def overdue(connection: Executor, workspace_id: UUID, before: datetime, most: int) -> list[UUID]:
+    """The ids of those not asked about since then, for whoever asks daily."""
+    rows = await connection.fetch(SQL.overdue_bounce_domains, workspace_id, before, most)
+    return [row["bounce_domain_id"] for row in rows]
+
+
+async def _refusal(process: Process, workspace_id: UUID, domain: str | None) -> tuple[FieldProblem, ...]:
+    workspace = await workspaces.find(process.pool, workspace_id)
+    assert workspace is not None
+    if not workspace.bounce_processing:
+        return (FieldProblem("/name", PROCESSING_OFF, "Enable bounce processing first."),)
+    if domain is None:
+        return (FieldProblem("/name", "invalid_domain", "This is not a domain name such as bounces.example.com."),)
+    if not is_subdomain(domain):
+        detail = f"An alias cannot stand at {domain} itself. Choose a name below it, such as bounces.{domain}."
+        return (FieldProblem("/name", "not_a_subdomain", detail),)
+    if len(await listing(process.pool, workspace_id)) >= limits.DOMAINS_PER_WORKSPACE:
+        return (FieldProblem("/name", "too_many", f"A workspace has at most {limits.DOMAINS_PER_WORKSPACE} of them."),)
+    return ()
+
+
+async def _settle(change: Change, domain: BounceDomain, led: Led, problem: str) -> BounceDomain:
+    broken_at = domain.broken_at if not led.answered else None if led.arrived else domain.broken_at or change.now
+    kept = replace(
+        domain, checked_at=change.now, broken_at=broken_at, problem=problem if led.answered else domain.problem
+    )
+    await change.connection.execute(
+        SQL.settle_bounce_domain, change.workspace_id, kept.bounce_domain_id, change.now, broken_at, kept.problem
+    )
+    if (broken_at is None) != (domain.broken_at is None):
+        await change.record(
+            "bounce_domain.broken" if broken_at else "bounce_domain.mended", domain.name, problem=kept.problem
+        )
+    else:
+        await audit.announce(change.connection, change.workspace_id)
+    return kept
+
+
+def usable(domains: Sequence[BounceDomain]) -> tuple[str, ...]:
+    """The names mail may return to."""
+    return tuple(each.name for each in domains if each.broken_at is None)
+
+
+def _bounce_domain(row: Record) -> BounceDomain:
+    return BounceDomain(**{name: row[name] for name in BounceDomain.__slots__})

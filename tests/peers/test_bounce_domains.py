@@ -1,0 +1,171 @@
+"""Custom bounce domains against a real name server: added, used by the right mail, broken, and judged as a receiver would."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.corridor import Corridor, MakeProcess, open_corridor
+from tests.lab_servers import sink
+from tests.peers.validating_resolver import Zone, validating_resolver
+
+from posthouse.accounts import bounce_domains, changes, domains, rechecking, self_test
+from posthouse.accounts.bounce_domains import BounceDomain
+from posthouse.accounts.domains import SendingDomain
+from posthouse.intake.inbound import ReturnsOffice, return_path_secret
+from posthouse.runtime.dns import Resolver
+from posthouse.runtime.process import Process
+from posthouse.wire import verp
+from posthouse.wire.verp import Purpose
+
+HOST = "mail.host.test"
+HOST_LINES = (
+    "mail 300 IN A 192.0.2.10",
+    "returnto.mail 300 IN MX 10 mail",
+    'returnto.mail 300 IN TXT "v=spf1 a:mail.host.test -all"',
+    'bounces.mail 300 IN TXT "v=spf1 a:mail.host.test -all"',
+)
+ACME_LINES = (
+    '_dmarc 300 IN TXT "v=DMARC1; p=reject"',
+    "bounces 300 IN CNAME hop.acme.test.",
+    "hop 300 IN CNAME returnto.mail.host.test.",
+    "astray 300 IN CNAME elsewhere.acme.test.",
+)
+
+
+@contextlib.asynccontextmanager
+async def name_server(folder: Path, *lines: str) -> AsyncIterator[str]:
+    zones = [
+        Zone("test", (), signed=False),
+        Zone("host.test", HOST_LINES, signed=False),
+        Zone("acme.test", lines, signed=False),
+    ]
+    async with validating_resolver(folder, zones) as address:
+        yield address
+
+
+@pytest.fixture
+async def resolver(tmp_path: Path) -> AsyncIterator[Resolver]:
+    async with name_server(tmp_path, *ACME_LINES) as address:
+        yield Resolver([address])
+
+
+@pytest.fixture
+async def corridor(make_process: MakeProcess) -> AsyncIterator[Corridor]:
+    async with open_corridor(make_process) as opened:
+        opened.process = make_process("web", server={"hostname": HOST})
+        yield opened
+
+
+async def add(corridor: Corridor, name: str, resolver: Resolver) -> BounceDomain | tuple[str, str]:
+    outcome = await bounce_domains.add(
+        corridor.process, corridor.submitter.workspace_id, name, resolver, "user:ann@x.test"
+    )
+    return outcome if isinstance(outcome, BounceDomain) else (outcome[0].code, outcome[0].detail)
+
+
+async def test_an_alias_has_to_lead_here_before_it_is_added(corridor: Corridor, resolver: Resolver) -> None:
+    missing = "There is no CNAME at none.acme.test yet: expected returnto.mail.host.test."
+    assert await add(corridor, "none.acme.test", resolver) == (
+        "no_alias",
+        f"{missing} New records take minutes, some providers up to 48 hours.",
+    )
+    wrong = "The CNAME at astray.acme.test leads to elsewhere.acme.test: expected returnto.mail.host.test."
+    assert await add(corridor, "astray.acme.test", resolver) == ("no_alias", wrong)
+    assert (await add(corridor, "acme.test", resolver))[0] == "not_a_subdomain"  # type: ignore[index]
+    added = await add(corridor, "Bounces.Acme.test", resolver)
+    assert isinstance(added, BounceDomain)
+    assert added.name == "bounces.acme.test"
+    assert (await add(corridor, "bounces.acme.test", resolver))[0] == "taken"  # type: ignore[index]
+
+
+async def test_bounce_processing_comes_first(corridor: Corridor, resolver: Resolver) -> None:
+    await switch(corridor.process, corridor, on=False)
+    assert await add(corridor, "bounces.acme.test", resolver) == (
+        bounce_domains.PROCESSING_OFF,
+        "Enable bounce processing first.",
+    )
+    await switch(corridor.process, corridor, on=True)
+    assert isinstance(await add(corridor, "bounces.acme.test", resolver), BounceDomain)
+
+
+async def switch(process: Process, corridor: Corridor, *, on: bool) -> None:
+    async with changes.making(process, corridor.submitter.workspace_id, "user:ann@x.test") as change:
+        await bounce_domains.switch(change, on=on)
+
+
+async def return_domains(corridor: Corridor, *senders: str) -> list[str]:
+    """The domains of the return paths a receiver sees, in order of the senders."""
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        for sender in senders:
+            await corridor.settled([await corridor.send("bob@there.test", sender=sender)])
+    return [mail.mail_from.rpartition("@")[2].partition(">")[0] for mail in receiver.mails]
+
+
+async def test_each_mail_returns_to_the_domain_that_aligns_with_its_from(
+    corridor: Corridor, resolver: Resolver
+) -> None:
+    assert isinstance(await add(corridor, "bounces.acme.test", resolver), BounceDomain)
+    default = corridor.make_process().settings.bounce_domain
+    seen = await return_domains(corridor, "ann@acme.test", "ann@news.acme.test", "ann@other.test")
+    assert seen == ["bounces.acme.test", "bounces.acme.test", default]
+
+
+async def test_without_bounce_processing_mail_returns_to_its_sender(corridor: Corridor) -> None:
+    await switch(corridor.process, corridor, on=False)
+    assert await return_domains(corridor, "ann@acme.test") == ["acme.test"]
+
+
+async def test_a_broken_alias_is_noticed_within_a_day_and_not_used(corridor: Corridor, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir(), bad.mkdir()
+    async with name_server(good, *ACME_LINES) as address:
+        added = await add(corridor, "bounces.acme.test", Resolver([address]))
+    assert isinstance(added, BounceDomain)
+    async with name_server(bad, "bounces 300 IN CNAME gone.acme.test.") as address:
+        process = corridor.make_process("worker", server={"hostname": HOST}, delivery={"resolvers": [address]})
+        await rechecking.advance(process, corridor.submitter.workspace_id)  # not its turn yet
+        assert await broken(corridor) is False
+        yesterday = process.clock.now() - timedelta(days=1)
+        await process.pool.execute("UPDATE bounce_domains SET checked_at = $1", yesterday)
+        await rechecking.advance(process, corridor.submitter.workspace_id)
+    assert await broken(corridor) is True
+    assert await return_domains(corridor, "ann@acme.test") == [corridor.make_process().settings.bounce_domain]
+
+
+async def broken(corridor: Corridor) -> bool:
+    (found,) = await bounce_domains.listing(corridor.process.pool, corridor.submitter.workspace_id)
+    return found.broken_at is not None
+
+
+async def test_a_silent_name_server_breaks_nothing(corridor: Corridor, resolver: Resolver) -> None:
+    added = await add(corridor, "bounces.acme.test", resolver)
+    assert isinstance(added, BounceDomain)
+    silent = Resolver(["127.0.0.1:9"], timeout_s=0.2)
+    kept = await bounce_domains.verify(
+        corridor.process, added.workspace_id, added.bounce_domain_id, silent, "user:ann@x.test"
+    )
+    assert kept is not None
+    assert kept.broken_at is None
+
+
+async def test_a_domain_is_judged_as_receivers_would(corridor: Corridor, resolver: Resolver) -> None:
+    process = corridor.process
+    async with changes.making(process, corridor.submitter.workspace_id, "user:ann@x.test") as change:
+        domain = await domains.add(change, "acme.test")
+    assert isinstance(domain, SendingDomain)
+    without = await self_test.run(process.settings, domain, None, resolver)
+    assert (without.spf, without.aligned, without.policy, without.unproven) == ("pass", False, "reject", "reject")
+    assert without.warnings[0] == "Nothing proves acme.test: mail from it fails DMARC."
+    own = await self_test.run(process.settings, domain, "bounces.acme.test", resolver)
+    assert (own.spf, own.aligned, own.dmarc, own.addresses) == ("pass", True, "pass", ("192.0.2.10",))
+
+
+async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corridor) -> None:
+    secret = return_path_secret(corridor.process)
+    local = verp.encode(Purpose.BOUNCE, 1, corridor.process.ids.new(), secret)
+    office = ReturnsOffice(corridor.process, None, secret)  # type: ignore[arg-type]
+    assert office.token(f"{local}@bounces.acme.test") is not None
+    assert office.token(f"{local[:-1]}x@bounces.acme.test") is None
+    assert office.token("postmaster@bounces.acme.test") is None
