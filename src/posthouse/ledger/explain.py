@@ -32,6 +32,12 @@ _ORIGINAL_RECIPIENTS: Final = (
     "To",
     "Apparently-To",
 )
+_COUNTED: Final = {
+    Kind.BOUNCE: frozenset({"", "failed"}),
+    Kind.DELAY: frozenset({"", "delayed"}),
+    Kind.SUCCESS: frozenset({"", "delivered", "relayed", "expanded"}),
+}
+"""Whom a report of this kind is about: of one where some failed, not those who wait or have got it."""
 _NO_COMPLAINTS: Final = frozenset({"auth-failure", "not-spam", "dmarc", "virus"})
 
 
@@ -67,7 +73,8 @@ def explain(content: bytes) -> Explained:
     """Read a mail that came back. Never raises."""
     read = notice.read(content)
     found = _explained(read)
-    if found.kind in {Kind.BOUNCE, Kind.OTHER} and not read.status and _is_report(read.returned):
+    wrapped = found.kind is Kind.BOUNCE or (found.kind is Kind.OTHER and not read.text.strip())
+    if wrapped and not read.status and _is_report(read.returned):
         inner = _explained(notice.read(read.inside))  # a report that somebody on the way put into another message
         return inner if inner.recipients else found
     return found
@@ -95,7 +102,7 @@ def _of_report(recipients: tuple[RecipientReport, ...], reporter: str, read: Not
     affected: dict[str, Affected] = {}
     for each in recipients:
         address = _address_of(each)
-        if address and (each.action in {"", "failed", "delayed"} or found is Kind.SUCCESS):
+        if address and each.action in _COUNTED[found]:
             said = [told.get(address.lower(), ""), read.text if len(recipients) == 1 else ""]
             affected.setdefault(address.lower(), _affected(address, each, reporter, said))
     if not affected:
@@ -119,11 +126,21 @@ def _of_words(read: Notice, message_id: str, found: Kind | None = None) -> Expla
         return Explained(found, (), message_id)
     action = "delayed" if found is Kind.DELAY else "failed"
     affected = []
-    for about in _about(read) or _original_recipients(read):
+    for about in _about(read) or _in_subject(read) or _original_recipients(read):
         texts = [*_spoken(about.text), read.text]
         verdict = classify.of_words(texts, "", "", (about.address.rpartition("@")[2].lower(),))
         affected.append(Affected(about.address, verdict, action, next(_spoken(about.text), "")))
+    if (
+        not affected
+    ):  # whoever it is, it does not say whom it could not reach: a person who writes about bounces, mostly
+        return Explained(kind.of_answer(read), (), message_id)
     return Explained(found, tuple(affected), message_id)
+
+
+def _in_subject(read: Notice) -> list[About]:
+    subject = headers.decode(headers.first(read.header, "Subject") or b"")
+    ours = _senders(read)
+    return [About(found[0], read.text) for found in ADDRESS.finditer(subject) if found[0].lower() not in ours]
 
 
 def _spoken(text: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from posthouse.wire import dsn, headers
 from posthouse.wire.notice import Notice
 
 _REPLY: Final = re.compile(r"(?:^|[\s:'\"(])[45]\d\d[ -](?:[#(]?[45]\.\d{1,3}\.\d{1,3}|\S+ \S+)")
+_FORWARDED: Final = re.compile(r"(?:fwd?|wg|tr|rv|vs|vb|vl|i|enc|doorst|пересл|转发|轉寄|fs)\s*:")
 _READ_CHARS: Final = 6_000
 _ENOUGH: Final = 3
 
@@ -65,20 +66,37 @@ def of_actions(actions: set[str]) -> Kind:
 
 def of_notice(notice: Notice) -> Kind:
     """The kind of a mail without a report for programs in it."""
-    subject = headers.decode(headers.first(notice.header, "Subject") or b"").lower()
-    text = " ".join(notice.text[:_READ_CHARS].lower().split())
+    known, subject, text = words(), _subject(notice), _text(notice)
     if _is_complaint(notice, subject):
         return Kind.COMPLAINT
     if notice.disposition:
         return Kind.OTHER
-    known = words()
-    score = _score(notice, subject, text)
-    automatic = dsn.is_auto_reply(notice.header)
-    if score < _ENOUGH or (not _is_daemon(notice) and _is_absence(notice, subject, text, automatic=automatic)):
-        return _not_a_bounce(subject, text, automatic=automatic)
+    if _score(notice, subject, text) < _ENOUGH or _is_answer(notice, subject, text):
+        return of_answer(notice)
     if _any(known.delay_words, text) or (_any(known.delay_subjects, subject) and not _any(known.final_words, text)):
         return Kind.DELAY
     return Kind.BOUNCE
+
+
+def of_answer(notice: Notice) -> Kind:
+    """The kind of a mail that tells of no delivery: from a program that answers for a person, or from anybody."""
+    known, subject, text = words(), _subject(notice), _text(notice)
+    if _any(known.list_words, text):
+        return Kind.OTHER
+    answered = dsn.is_auto_reply(notice.header)
+    if answered and _any(known.challenge_words, f"{subject} {text}"):
+        return Kind.CHALLENGE
+    if _is_auto_replied(notice) or _any(known.auto_subjects, subject) or _any(known.auto_words, text):
+        return Kind.AUTO_REPLY
+    return Kind.OTHER
+
+
+def _subject(notice: Notice) -> str:
+    return headers.decode(headers.first(notice.header, "Subject") or b"").lower()
+
+
+def _text(notice: Notice) -> str:
+    return " ".join(notice.text[:_READ_CHARS].lower().split())
 
 
 def _score(notice: Notice, subject: str, text: str) -> int:
@@ -111,22 +129,31 @@ def _is_daemon(notice: Notice) -> bool:
     return name.strip() in {"", "<>"} or _any(words().daemons, name)
 
 
-def _is_absence(notice: Notice, subject: str, text: str, *, automatic: bool) -> bool:
-    known = words()
-    spoken = _any(known.auto_subjects, subject) or _any(known.auto_words, text) or _any(known.challenge_words, text)
-    explained = bool(_REPLY.search(text)) or _any(known.bounce_subjects, subject)
-    return (automatic and not explained) or (spoken and not (notice.has_returned and explained))
-
-
-def _not_a_bounce(subject: str, text: str, *, automatic: bool) -> Kind:
+def _is_answer(notice: Notice, subject: str, text: str) -> bool:
+    """Whether a person or her program answers, forwards or asks something, with words of a bounce in it."""
     known = words()
     if _any(known.list_words, text):
-        return Kind.OTHER
-    if (automatic or _any(known.auto_subjects, subject)) and _any(known.challenge_words, f"{subject} {text}"):
-        return Kind.CHALLENGE
-    if automatic or _any(known.auto_subjects, subject):
-        return Kind.AUTO_REPLY
-    return Kind.OTHER
+        return True
+    explained = notice.has_returned or bool(_REPLY.search(text))
+    if _any(known.challenge_words, f"{subject} {text}") and not explained:
+        return True
+    if _is_daemon(notice):
+        return False
+    automatic = dsn.is_auto_reply(notice.header) and not explained and not _any(known.bounce_subjects, subject)
+    spoken = _any(known.auto_subjects, subject) or (_any(known.auto_words, text) and not explained)
+    return automatic or spoken or _FORWARDED.match(subject) is not None
+
+
+def _is_auto_replied(notice: Notice) -> bool:
+    """Whether it says itself to be an answer; `auto-generated` and bulk mail may be anything."""
+    submitted = headers.decode(headers.first(notice.header, "Auto-Submitted") or b"").lower()
+    return submitted.startswith("auto-replied") or (
+        not submitted and dsn.is_auto_reply(notice.header) and not _is_bulk(notice)
+    )
+
+
+def _is_bulk(notice: Notice) -> bool:
+    return headers.decode(headers.first(notice.header, "Precedence") or b"").strip().lower() in {"bulk", "junk"}
 
 
 def _is_complaint(notice: Notice, subject: str) -> bool:
@@ -137,6 +164,4 @@ def _is_complaint(notice: Notice, subject: str) -> bool:
 
 
 def _any(known: tuple[str, ...], text: str) -> bool:
-    return any(word in text for word in known if "*" not in word) or any(
-        re.search(".*".join(map(re.escape, word.split("*"))), text) for word in known if "*" in word
-    )
+    return any(word in text for word in known)

@@ -13,10 +13,14 @@ from typing import Final, NamedTuple
 
 from posthouse.model.limits import NOTICE_RECIPIENTS
 
-_ATOM: Final = r"[^\s<>()\[\]\\,;:@\"\x00-\x1f]"
-_LABEL: Final = r"[\w\u0080-\uffff-]{1,63}+"
+_ATOM: Final = r"[^\s<>()\[\]\\,;:@\"\x00-\x1f（）《》「」【】：；，。、“”]"
+# A domain in plain letters ends where they do: in Japanese or Chinese the next word follows without a blank.
+_PLAIN: Final = r"(?:[A-Za-z0-9_-]{1,63}+\.)*[A-Za-z0-9_-]{1,63}+(?![\u00c0-\u052f])"
+_LABEL: Final = r"[\w\u2190-\u2bff\U0001f000-\U0001faff-]{1,63}+"
 # Begun only where a word begins, so that a long line without blanks is read once.
-ADDRESS: Final = re.compile(rf"(?:\"[^\"\n@]{{1,64}}\"|(?<!{_ATOM}){_ATOM}{{1,128}})@(?:{_LABEL}\.)*{_LABEL}")
+ADDRESS: Final = re.compile(
+    rf"(?:\"[^\"\n@]{{1,64}}\"|(?<!{_ATOM}){_ATOM}{{1,128}})@(?:{_PLAIN}|(?:{_LABEL}\.)*{_LABEL})"
+)
 _ASSIGNED: Final = re.compile(r"^(?:to|rcpt|for|addr|orig_to|recipient|user)=(?=[^=]+@)", re.IGNORECASE)
 _ALONE: Final = re.compile(r"[\s>*\-–•·|=.:#\[\]()\d]{0,40}[<\"'(\[]*")
 _AFTER_CODE: Final = re.compile(r"\s*\d{3}[ -]")

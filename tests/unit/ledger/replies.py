@@ -148,5 +148,5 @@ blocked policy | 550 5.7.1 Message rejected due to local policy
 blocked policy | 554 5.7.1 Access denied
 blocked encryption | 530 5.7.0 Must issue a STARTTLS command first
 unknown unexplained | 550 5.0.0
-blocked policy | 554 Transaction failed.
+unknown unexplained | 554 Transaction failed.
 """
