@@ -10,7 +10,7 @@ from posthouse.model.outcome import Outcome
 from posthouse.model.words import EventKind, State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.operator import BOUNCE, CANCEL, HOLD, RELEASE, RETRY, Action
-from posthouse.web.pages.words import EVENTS, N_
+from posthouse.web.pages.words import BLAME, CAUSES, EVENTS, N_
 from posthouse.web.text import Speech
 
 _OF_ATTEMPTS: Final = {
@@ -39,6 +39,7 @@ class Moment:
     icon: str
     address: str
     detail: str
+    verdict: str
     transcript: list[tuple[str, str, str]]
     remote: str
     tls: str
@@ -100,11 +101,20 @@ def _moment(event: EventRow, attempt: AttemptRow | None, address: str, speech: S
         icon=word.icon,
         address=address,
         detail=_said(event, attempt),
+        verdict=_verdict(event, speech),
         transcript=transcript(attempt.transcript) if attempt else [],
         remote=attempt.remote if attempt else "",
         tls=attempt.tls.partition(" ")[0] if attempt else "",  # the cipher is in the transcript
         lasted=speech.lasted(attempt.started_at, attempt.ended_at) if attempt else "",
     )
+
+
+def _verdict(event: EventRow, speech: Speech) -> str:
+    """What a bounce means for the address, and the rule that says so."""
+    cause, blame = CAUSES.get(str(event.data.get("class_reason"))), BLAME.get(str(event.data.get("class")))
+    if cause is None or blame is None:
+        return ""
+    return f"{speech.say(cause)} {speech.say(blame)}"
 
 
 def _said(event: EventRow, attempt: AttemptRow | None) -> str:

@@ -142,3 +142,41 @@ def told(value: object, speech: Speech) -> str:
             return speech.number(value)
         case _:
             return str(value)
+
+
+CAUSES: Final = {
+    "no_such_mailbox": N_("There is no such mailbox."),
+    "no_such_domain": N_("The domain does not exist or has no mail server."),
+    "takes_no_mail": N_("The domain takes no mail."),
+    "moved": N_("The recipient has moved."),
+    "bad_address": N_("The address cannot exist."),
+    "mailbox_full": N_("The mailbox is full."),
+    "mailbox_disabled": N_("The mailbox is disabled, suspended or not used any more."),
+    "message_too_large": N_("The message is too large."),
+    "receiver_busy": N_("The receiver has a problem or too much to do."),
+    "not_reachable": N_("The receiver could not be reached."),
+    "expired": N_("It could not be delivered in time."),
+    "loop": N_("The message went round in circles."),
+    "greylisted": N_("The receiver wants to see a second try."),
+    "rate_limited": N_("Too many messages or connections."),
+    "not_understood": N_("The two servers did not understand each other."),
+    "reputation": N_("The receiver does not trust our address or domain."),
+    "authentication": N_("SPF, DKIM or DMARC was missing or failed."),
+    "sender_dns": N_("The name of the sending server is not in order."),
+    "sender_rejected": N_("The sender's address was refused."),
+    "content": N_("The content was taken for spam or was not allowed."),
+    "virus": N_("The content was taken for malware."),
+    "policy": N_("A policy of the receiver forbids it."),
+    "relaying": N_("The server does not relay for us."),
+    "encryption": N_("Encryption was required and failed."),
+    "unexplained": N_("No reason was given."),
+}
+"""Why a mail bounced, by the reason of the classifier."""
+
+BLAME: Final = {
+    "hard": N_("The address is not written to again."),
+    "soft": N_("The address may be good."),
+    "blocked": N_("It is not the recipient's fault."),
+    "unknown": N_("Nothing follows for the address."),
+}
+"""What a bounce says of the address, by its class."""
