@@ -20,7 +20,7 @@ EXIT_UNREADABLE: Final = 1
 
 @app.command
 def explain(
-    *files: Path,
+    *files: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     reply: Annotated[
         bool, Parameter(negative="", help="Read SMTP replies instead, one a line, from standard input.")
     ] = False,

@@ -19,6 +19,7 @@ COMMANDS: Final = (
     ("tls", "posthouse.cli.tls:app", "Which encryption receivers ask for, and how sessions fared."),
     ("bounce", "posthouse.cli.bounce:app", "What mail that came back means, and which rule says so."),
     ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
+    ("list", "posthouse.cli.list_check:app", "Whether a list of addresses is fit to be written to."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("bounce-domain", "posthouse.cli.bounce_domain:app", "Domains of your own that bounces return to."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),

@@ -236,6 +236,11 @@ NOTICES_PER_ROUND: Final = 500  # failures read at a time by the process that te
 NOTICE_CHARS: Final = 32_768  # of the text of a bounce that are read; what it means stands at its top
 NOTICE_RECIPIENTS: Final = 1_000  # named in one text
 
+# --- Lists of addresses
+LIST_ADDRESSES: Final = 1_000_000  # of one list
+LIST_LOOKUPS: Final = 100  # domains asked about at a time
+LIST_PER_CALL: Final = 10_000  # addresses of one call of the API
+
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
 

@@ -14,10 +14,18 @@ from posthouse.model.limits import (
     TAG_CHARS,
 )
 from posthouse.model.words import MailClass, Scope, Source, State
-from posthouse.web.api import bounce_domains, credentials, domains, messages, queue, queue_actions, statistics, views
+from posthouse.web.api import (
+    credentials,
+    messages,
+    queue,
+    queue_actions,
+    statistics,
+    views,
+)
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.submit import MessageReceipt, Results, submit
+from posthouse.web.api.table_domains import DOMAIN_OPERATIONS
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
@@ -57,13 +65,6 @@ pool has to be forced. Every action is in the audit log, and an event with each 
 _SUSPEND: Final = """\
 Suspended mail stays in the queue, keeps its own times, and says by whom and why it is held up. A new suspension takes the place of one
 that stops the same mail."""
-_KEYS: Final = """\
-A key signs once the DNS was seen to publish it. Name its selector in the settings of a pool (`[marketing] selectors`) to have that pool
-sign with it alone, so that what receivers think of one pool's signature says nothing about another's."""
-_BOUNCES: Final = """\
-The domain has to be an alias (CNAME) of `target` in the DNS before it can be added; aliases of aliases count. Mail whose From belongs to the
-same organisation returns to it from then on, so that SPF aligns for DMARC. It is asked about daily; while its alias leads elsewhere the
-installation's own domain is used."""
 _IDEMPOTENCY: Final = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
@@ -248,160 +249,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         ),
         group="Statistics",
     ),
-    Operation(
-        "GET",
-        "/v1/domains",
-        "listDomains",
-        "Sending domains",
-        Scope.READ,
-        domains.list_domains,
-        {200: Reply("The domains.", (domains.Domains,))},
-        group="Domains",
-    ),
-    Operation(
-        "POST",
-        "/v1/domains",
-        "addDomain",
-        "Add a sending domain",
-        Scope.MANAGE,
-        domains.add_domain,
-        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
-        problems=(400, 408, 413, 415, 422),
-        body=domains.DOMAIN_BODY,
-        example={"name": "news.example.com", "classes": ["marketing"]},
-        group="Domains",
-    ),
-    Operation(
-        "GET",
-        "/v1/domains/{name}",
-        "getDomain",
-        "One sending domain and its DNS records",
-        Scope.READ,
-        domains.show_domain,
-        {200: Reply("The domain.", (domains.DomainView,))},
-        problems=(404,),
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "PATCH",
-        "/v1/domains/{name}",
-        "assignDomain",
-        "Say what mail a domain is for",
-        Scope.MANAGE,
-        domains.assign_domain,
-        {200: Reply("The domain.", (domains.DomainView,))},
-        problems=(400, 404, 408, 413, 415, 422),
-        body=domains.CLASSES_BODY,
-        example={"classes": ["marketing"]},
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "POST",
-        "/v1/domains/{name}/keys",
-        "addDomainKeys",
-        "Make further DKIM keys",
-        Scope.MANAGE,
-        domains.add_keys,
-        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
-        problems=(400, 404, 408, 413, 415, 422),
-        description=_KEYS,
-        body=domains.KEYS_BODY,
-        example={"selectors": ["mk1", "mk1-ed"]},
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "POST",
-        "/v1/domains/{name}/verify",
-        "verifyDomain",
-        "Look for the DNS records now",
-        Scope.MANAGE,
-        domains.verify_domain,
-        {200: Reply("The domain with what the DNS said.", (domains.DomainView,))},
-        problems=(404,),
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "GET",
-        "/v1/domains/{name}/alignment",
-        "testDomain",
-        "What receivers make of a domain's mail",
-        Scope.READ,
-        bounce_domains.show_alignment,
-        {200: Reply("What SPF, DKIM and DMARC say, asked of the DNS now.", (bounce_domains.AlignmentView,))},
-        problems=(404,),
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "GET",
-        "/v1/bounce-domains",
-        "listBounceDomains",
-        "Where bounces return to",
-        Scope.READ,
-        bounce_domains.list_bounce_domains,
-        {200: Reply("The bounce domains.", (bounce_domains.BounceDomains,))},
-        group="Domains",
-    ),
-    Operation(
-        "PATCH",
-        "/v1/bounce-domains",
-        "switchBounceProcessing",
-        "Switch bounce processing on or off",
-        Scope.MANAGE,
-        bounce_domains.switch_processing,
-        {200: Reply("The bounce domains.", (bounce_domains.BounceDomains,))},
-        problems=(400, 408, 413, 415, 422),
-        body=bounce_domains.PROCESSING_BODY,
-        example={"processing": True},
-        group="Domains",
-    ),
-    Operation(
-        "POST",
-        "/v1/bounce-domains",
-        "addBounceDomain",
-        "Add a bounce domain",
-        Scope.MANAGE,
-        bounce_domains.add_bounce_domain,
-        {
-            201: Reply(
-                "The bounce domain; the next message from an aligned domain uses it.",
-                (bounce_domains.BounceDomainView,),
-            )
-        },
-        problems=(400, 408, 409, 413, 415, 422),
-        description=_BOUNCES,
-        body=bounce_domains.BOUNCE_DOMAIN_BODY,
-        example={"name": "bounces.example.com"},
-        group="Domains",
-    ),
-    Operation(
-        "POST",
-        "/v1/bounce-domains/{name}/verify",
-        "verifyBounceDomain",
-        "Look for a bounce domain's alias now",
-        Scope.MANAGE,
-        bounce_domains.verify_bounce_domain,
-        {200: Reply("The bounce domain with what the DNS said.", (bounce_domains.BounceDomainView,))},
-        problems=(404,),
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
-    Operation(
-        "DELETE",
-        "/v1/bounce-domains/{name}",
-        "removeBounceDomain",
-        "Remove a bounce domain",
-        Scope.MANAGE,
-        bounce_domains.remove_bounce_domain,
-        {200: Reply("It is not used any more.", (bounce_domains.BounceDomainView,))},
-        problems=(404,),
-        path_parameters={"name": _NAME},
-        group="Domains",
-    ),
+    *DOMAIN_OPERATIONS,
     Operation(
         "GET",
         "/v1/keys",

@@ -1,0 +1,190 @@
+"""The operations about domains and lists: part of the table of all."""
+
+from typing import Final
+
+from posthouse.model.words import Scope
+from posthouse.web.api import bounce_domains, domains, list_checks
+from posthouse.web.api.operation import Operation, Reply, Schema
+
+_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
+_KEYS: Final = """\
+A key signs once the DNS was seen to publish it. Name its selector in the settings of a pool (`[marketing] selectors`) to have that pool
+sign with it alone, so that what receivers think of one pool's signature says nothing about another's."""
+_BOUNCES: Final = """\
+The domain has to be an alias (CNAME) of `target` in the DNS before it can be added; aliases of aliases count. Mail whose From belongs to the
+same organisation returns to it from then on, so that SPF aligns for DMARC. It is asked about daily; while its alias leads elsewhere the
+installation's own domain is used."""
+_LISTS: Final = """\
+Each address is judged by its spelling, by the DNS of its domain, and by what earlier mail taught this workspace: invalid, duplicate, bounced,
+opted out, dead domain, probable typing error, throw-away, office. Nobody is written to and nothing of the list is kept."""
+
+DOMAIN_OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        "GET",
+        "/v1/domains",
+        "listDomains",
+        "Sending domains",
+        Scope.READ,
+        domains.list_domains,
+        {200: Reply("The domains.", (domains.Domains,))},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains",
+        "addDomain",
+        "Add a sending domain",
+        Scope.MANAGE,
+        domains.add_domain,
+        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
+        problems=(400, 408, 413, 415, 422),
+        body=domains.DOMAIN_BODY,
+        example={"name": "news.example.com", "classes": ["marketing"]},
+        group="Domains",
+    ),
+    Operation(
+        "GET",
+        "/v1/domains/{name}",
+        "getDomain",
+        "One sending domain and its DNS records",
+        Scope.READ,
+        domains.show_domain,
+        {200: Reply("The domain.", (domains.DomainView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "PATCH",
+        "/v1/domains/{name}",
+        "assignDomain",
+        "Say what mail a domain is for",
+        Scope.MANAGE,
+        domains.assign_domain,
+        {200: Reply("The domain.", (domains.DomainView,))},
+        problems=(400, 404, 408, 413, 415, 422),
+        body=domains.CLASSES_BODY,
+        example={"classes": ["marketing"]},
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains/{name}/keys",
+        "addDomainKeys",
+        "Make further DKIM keys",
+        Scope.MANAGE,
+        domains.add_keys,
+        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
+        problems=(400, 404, 408, 413, 415, 422),
+        description=_KEYS,
+        body=domains.KEYS_BODY,
+        example={"selectors": ["mk1", "mk1-ed"]},
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains/{name}/verify",
+        "verifyDomain",
+        "Look for the DNS records now",
+        Scope.MANAGE,
+        domains.verify_domain,
+        {200: Reply("The domain with what the DNS said.", (domains.DomainView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "GET",
+        "/v1/domains/{name}/alignment",
+        "testDomain",
+        "What receivers make of the mail of a domain",
+        Scope.READ,
+        bounce_domains.show_alignment,
+        {200: Reply("What SPF, DKIM and DMARC say, asked of the DNS now.", (bounce_domains.AlignmentView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "GET",
+        "/v1/bounce-domains",
+        "listBounceDomains",
+        "Where bounces return to",
+        Scope.READ,
+        bounce_domains.list_bounce_domains,
+        {200: Reply("The bounce domains.", (bounce_domains.BounceDomains,))},
+        group="Domains",
+    ),
+    Operation(
+        "PATCH",
+        "/v1/bounce-domains",
+        "switchBounceProcessing",
+        "Switch bounce processing on or off",
+        Scope.MANAGE,
+        bounce_domains.switch_processing,
+        {200: Reply("The bounce domains.", (bounce_domains.BounceDomains,))},
+        problems=(400, 408, 413, 415, 422),
+        body=bounce_domains.PROCESSING_BODY,
+        example={"processing": True},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/bounce-domains",
+        "addBounceDomain",
+        "Add a bounce domain",
+        Scope.MANAGE,
+        bounce_domains.add_bounce_domain,
+        {
+            201: Reply(
+                "The bounce domain; the next message from an aligned domain uses it.",
+                (bounce_domains.BounceDomainView,),
+            )
+        },
+        problems=(400, 408, 409, 413, 415, 422),
+        description=_BOUNCES,
+        body=bounce_domains.BOUNCE_DOMAIN_BODY,
+        example={"name": "bounces.example.com"},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/bounce-domains/{name}/verify",
+        "verifyBounceDomain",
+        "Look for the alias of a bounce domain now",
+        Scope.MANAGE,
+        bounce_domains.verify_bounce_domain,
+        {200: Reply("The bounce domain with what the DNS said.", (bounce_domains.BounceDomainView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "DELETE",
+        "/v1/bounce-domains/{name}",
+        "removeBounceDomain",
+        "Remove a bounce domain",
+        Scope.MANAGE,
+        bounce_domains.remove_bounce_domain,
+        {200: Reply("It is not used any more.", (bounce_domains.BounceDomainView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/list-checks",
+        "checkList",
+        "Look at a list of addresses",
+        Scope.SEND,
+        list_checks.check_list,
+        {200: Reply("What the list comes to.", (list_checks.ListCheck,))},
+        problems=(400, 408, 413, 415, 422),
+        description=_LISTS,
+        body=list_checks.LIST_BODY,
+        example={"addresses": ["anna@example.org", "bo@gmial.com", "info@example.net"]},
+        group="Lists",
+    ),
+)
