@@ -47,6 +47,7 @@ PURE = [
             "intake/submission_options",
             "intake/rows",
             "intake/request",
+            "intake/suppression_csv",
             "delivery/shaping",
             "delivery/retry",
             "delivery/rates",

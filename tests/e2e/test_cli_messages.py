@@ -155,7 +155,7 @@ async def test_a_suppressed_address_is_listed_and_written_to_again(posthouse: Co
     listed = (await posthouse("suppression", "list", "bob@", "--json")).json()
     assert [(each["address"], each["reason"]) for each in listed] == [("bob@there.test", "hard_bounce")]
     assert (await sent(posthouse))["recipients"][0]["status"] == "suppressed"
-    assert (await posthouse("suppression", "remove", "BOB@there.test")).status == 0
+    assert (await posthouse("suppression", "remove", "BOB@there.test", "--reason", "it exists")).status == 0
     assert (await sent(posthouse))["recipients"][0]["status"] == "ready"
-    again = await posthouse("suppression", "remove", "bob@there.test")
+    again = await posthouse("suppression", "remove", "bob@there.test", "--reason", "it exists")
     assert (again.status, "not suppressed" in again.err) == (1, True)

@@ -26,7 +26,7 @@ INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3);
 
 -- name: update_workspace
 UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6,
-                      class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10
+                      class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10, strict_optout = $11
 WHERE workspace_id = $1;
 
 -- name: members

@@ -34,6 +34,7 @@ class Workspace:
     failure_notices: bool = True
     allow_lists: str = ""
     bounce_processing: bool = True
+    strict_optout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Preferences:
     """What an admin may choose. `default_priority` is for mail that names none; mail already queued keeps its own.
 
     `class_policy` is about mail from a domain meant for other classes, `mass_policy` about mass mail sent as single messages;
-    `failure_notices` tells senders by mail when theirs was not delivered; `allow_lists` notes certifications, which nothing checks.
+    `failure_notices` tells senders by mail when theirs was not delivered; `allow_lists` notes certifications, which nothing checks;
+    `strict_optout` lets any opt-out stop all mail to its address, not marketing alone.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Preferences:
     mass_policy: MassPolicy = MassPolicy.HOLD
     failure_notices: bool = True
     allow_lists: str = ""
+    strict_optout: bool = False
 
     @classmethod
     def of(cls, workspace: Workspace) -> Self:

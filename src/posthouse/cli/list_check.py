@@ -1,6 +1,7 @@
 """`posthouse list`: whether a list of addresses is fit to be written to."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -85,10 +86,10 @@ def _text(file: Path) -> str:
 async def _check(where: Where, number: int | None, text: str, *, offline: bool, alone: bool) -> ListReport:
     if alone:
         resolver = None if offline else Resolver(where.settings().delivery.resolvers)
-        return await list_check.check(None, None, text, resolver)
+        return await list_check.check(None, None, text, resolver, datetime.now(UTC))
     async with console.opened(where, number) as room, room.process.pool.acquire() as connection:
         resolver = None if offline else Resolver(room.process.settings.delivery.resolvers)
-        return await list_check.check(connection, room.workspace.workspace_id, text, resolver)
+        return await list_check.check(connection, room.workspace.workspace_id, text, resolver, room.process.clock.now())
 
 
 def _told(report: ListReport) -> str:

@@ -229,8 +229,11 @@ class Dispatcher:
         found = await suppression.entries_of(connection, held[0].mail.workspace_id, addresses)
         if not found:
             return {}
+        now = self.now()
         reasons = {
-            one: suppression.blocking(found.get(suppression.folded(one.mail.address), ()), one.mail.message.mail_class)
+            one: suppression.blocking(
+                found.get(suppression.folded(one.mail.address), ()), one.mail.message.mail_class, now
+            )
             for one in held
         }
         return {one: reason for one, reason in reasons.items() if reason}

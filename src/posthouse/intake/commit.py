@@ -112,7 +112,11 @@ class Commit:
                 receipts.append(decided)
                 continue
             row = build(
-                decided, _lookup(found, decided), self._process.ids.new, now, self._lifetimes_s[decided.choice.pool]
+                decided,
+                _lookup(found, decided, now),
+                self._process.ids.new,
+                now,
+                self._lifetimes_s[decided.choice.pool],
             )
             rows.append(row)
             receipts.append(row.receipt)
@@ -174,11 +178,11 @@ async def _suppressions(connection: Connection, calls: Iterable[Call]) -> _Suppr
     return found
 
 
-def _lookup(found: _Suppressions, decided: Decided) -> Callable[[str], str | None]:
+def _lookup(found: _Suppressions, decided: Decided, now: datetime) -> Callable[[str], str | None]:
     workspace_id, mail_class = decided.submitter.workspace_id, decided.choice.mail_class
 
     def suppressed(address: str) -> str | None:
         entries = found.get((workspace_id, suppression.folded(address)))
-        return suppression.blocking(entries, mail_class) if entries else None
+        return suppression.blocking(entries, mail_class, now) if entries else None
 
     return suppressed

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from posthouse.audience import hygiene, mail_domains
@@ -23,12 +24,14 @@ class ListReport:
 
 
 async def check(
-    connection: Connection | None, workspace_id: UUID | None, text: str, lookup: Lookup | None
+    connection: Connection | None, workspace_id: UUID | None, text: str, lookup: Lookup | None, now: datetime
 ) -> ListReport:
     """Look at a list. Without a connection nothing is known of earlier mail, without a lookup nothing of domains."""
     entries = list(hygiene.read(text))
     states = await mail_domains.ask(hygiene.domains(entries), lookup) if lookup else _taken_on_trust(entries)
-    bounced, opted_out = await _known(connection, workspace_id, entries) if connection and workspace_id else ({}, {})
+    bounced, opted_out = (
+        await _known(connection, workspace_id, entries, now) if connection and workspace_id else ({}, {})
+    )
     examined = list(hygiene.examine(entries, states, bounced, opted_out))
     return ListReport(hygiene.summary(examined), tuple(each for each in examined if each.findings))
 
@@ -38,7 +41,7 @@ def _taken_on_trust(entries: Sequence[Entry]) -> dict[str, hygiene.DomainState]:
 
 
 async def _known(
-    connection: Connection, workspace_id: UUID, entries: Sequence[Entry]
+    connection: Connection, workspace_id: UUID, entries: Sequence[Entry], now: datetime
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Why addresses are not written to at all, and why not with marketing."""
     bounced: dict[str, str] = {}
@@ -46,8 +49,8 @@ async def _known(
     for start in range(0, len(entries), _AT_ONCE):
         addresses = [entry.written for entry in entries[start : start + _AT_ONCE]]
         for address, found in (await suppression.entries_of(connection, workspace_id, addresses)).items():
-            if reason := suppression.blocking(found, MailClass.TRANSACTIONAL):
+            if reason := suppression.blocking(found, MailClass.TRANSACTIONAL, now):
                 bounced[address] = reason
-            elif reason := suppression.blocking(found, MailClass.MARKETING):
+            elif reason := suppression.blocking(found, MailClass.MARKETING, now):
                 opted_out[address] = reason
     return bounced, opted_out

@@ -2,13 +2,15 @@
 
 The room owns `events` (one row per thing that happened to one recipient's mail), `attempts` (one row per finished attempt with
 what the receiver said and the SMTP transcript), `event_counts` (events by quarter of an hour, kept by `counting.advance`),
-`event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to),
+`event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to, each with scope,
+reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message),
 `mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
 many that somebody was told).
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
-again just before dialling. `failures.page` gives those who tell senders what they have not passed yet.
+again just before dialling. `invalid` lists the addresses that do not exist for readers that come back for what is new. `failures.page`
+gives those who tell senders what they have not passed yet.
 
 What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what
 it is, the wire's `notice` and `dsn` whom it is about, and the same `classify` what that means, by the rules of `bounces.toml`

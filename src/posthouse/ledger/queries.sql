@@ -67,21 +67,87 @@ SELECT day, kind, sum(times)::bigint AS times FROM (
 GROUP BY day, kind;
 
 -- name: suppressions_of
-SELECT address, scope, reason FROM suppressions WHERE workspace_id = $1 AND address = ANY($2::text[]);
+-- Joined, not ANY: one address or a million, each way is the right one for its number. The workspace is looked at only when there is
+-- an entry at all.
+SELECT s.address, s.scope, s.reason, s.expires_at,
+       (SELECT w.strict_optout FROM workspaces w WHERE w.workspace_id = $1) AS strict
+FROM suppressions s WHERE s.workspace_id = $1 AND s.address = ANY($2::text[]);
 
--- name: add_suppression
--- The first reason stays: it is the evidence.
-INSERT INTO suppressions (workspace_id, address, scope, reason, message_id, added_by, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (workspace_id, address, scope) DO NOTHING;
+-- name: add_suppressions
+-- What is there already is the evidence and stays, unless the new entry lasts longer: then it is a new entry, listed anew.
+INSERT INTO suppressions AS known (workspace_id, address, scope, reason, message_id, note, expires_at, added_by, created_at)
+SELECT $1, address, scope, reason, message_id, note, expires_at, $8, $9
+FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[])
+     AS e (address, scope, reason, message_id, note, expires_at)
+ON CONFLICT (workspace_id, address, scope, reason) DO UPDATE
+SET message_id = EXCLUDED.message_id, note = EXCLUDED.note, expires_at = EXCLUDED.expires_at, added_by = EXCLUDED.added_by,
+    created_at = EXCLUDED.created_at, listed = NULL, replaced_by = NULL
+WHERE known.expires_at < coalesce(EXCLUDED.expires_at, 'infinity')
+RETURNING address;
+
+-- name: plan_anew
+-- For this transaction: which index is the right one depends on what is asked for.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: list_suppressions
--- Addresses from $2 up to, not including, $3 in byte order.
-SELECT address, scope, reason, added_by, created_at FROM suppressions
-WHERE workspace_id = $1 AND address COLLATE "C" >= $2 AND address COLLATE "C" < $3
-ORDER BY address COLLATE "C", scope LIMIT $4;
+-- Addresses from $2 up to, not including, $3 in byte order, after the row ($4, $5, $6).
+SELECT address, scope, reason, expires_at, message_id, added_by, note, created_at FROM suppressions
+WHERE workspace_id = $1 AND address >= $2 AND address < $3 AND (address, scope, reason) > ($4, $5, $6)
+  AND ($7::text IS NULL OR scope = $7) AND ($8::text IS NULL OR reason = $8) AND ($9::timestamptz IS NULL OR created_at >= $9)
+ORDER BY address, scope, reason LIMIT $10;
 
 -- name: remove_suppressions
-DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 RETURNING scope, reason;
+DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3)
+RETURNING address, scope, reason, expires_at, message_id, added_by, note, created_at;
+
+-- name: lock_invalid
+-- Places are given by one at a time, each after what the one before gave can be seen.
+SELECT pg_advisory_xact_lock(hashtextextended('invalid ' || $1::text, 0));
+
+-- name: place_invalid
+-- Gives the invalid addresses that have none yet their place in the list.
+UPDATE suppressions SET listed = nextval('invalid_places')
+WHERE workspace_id = $1 AND (address, scope, reason) IN (
+    SELECT address, scope, reason FROM suppressions
+    WHERE workspace_id = $1 AND listed IS NULL AND reason IN ('hard_bounce', 'invalid') LIMIT $2 FOR UPDATE SKIP LOCKED);
+
+-- name: invalid_after
+-- The list after place $2, with what the message that showed it knows of the person.
+SELECT s.listed, s.address, s.reason, s.created_at, s.added_by, s.note, s.message_id, m.metadata ->> 'external_id' AS external_id
+FROM suppressions s LEFT JOIN messages m ON m.workspace_id = s.workspace_id AND m.message_id = s.message_id
+WHERE s.workspace_id = $1 AND s.listed > $2 AND s.reason IN ('hard_bounce', 'invalid') AND s.replaced_by IS NULL
+  AND ($3::timestamptz IS NULL OR s.created_at >= $3)
+ORDER BY s.listed LIMIT $4;
+
+-- name: invalid_before
+-- The same, newest first before place $2; addresses from $3 up to, not including, $4.
+SELECT s.listed, s.address, s.reason, s.created_at, s.added_by, s.note, s.message_id, m.metadata ->> 'external_id' AS external_id
+FROM suppressions s LEFT JOIN messages m ON m.workspace_id = s.workspace_id AND m.message_id = s.message_id
+WHERE s.workspace_id = $1 AND s.listed < $2 AND s.address >= $3 AND s.address < $4 AND s.reason IN ('hard_bounce', 'invalid')
+  AND s.replaced_by IS NULL
+ORDER BY s.listed DESC LIMIT $5;
+
+-- name: lift_invalid
+DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 AND reason IN ('hard_bounce', 'invalid')
+RETURNING reason, created_at;
+
+-- name: replace_invalid
+-- Nobody can read mail there, so it stays blocked; whoever works the list off is done with it.
+UPDATE suppressions SET replaced_by = $3
+WHERE workspace_id = $1 AND address = $2 AND reason IN ('hard_bounce', 'invalid') AND replaced_by IS NULL
+RETURNING reason, created_at;
+
+-- name: soft_bounces_of
+SELECT address, messages, first_at, last_at FROM soft_bounces
+WHERE workspace_id = $1 AND address = ANY($2::text[]) ORDER BY address FOR UPDATE;
+
+-- name: note_soft_bounces
+INSERT INTO soft_bounces (workspace_id, address, messages, first_at, last_at, message_id)
+SELECT $1, address, messages, first_at, last_at, message_id
+FROM unnest($2::text[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::uuid[])
+     AS e (address, messages, first_at, last_at, message_id)
+ON CONFLICT (workspace_id, address) DO UPDATE
+SET messages = EXCLUDED.messages, first_at = EXCLUDED.first_at, last_at = EXCLUDED.last_at, message_id = EXCLUDED.message_id;
 
 -- name: cursor
 SELECT next FROM event_cursors WHERE workspace_id = $1 AND reader = $2;

@@ -242,7 +242,18 @@ LIST_LOOKUPS: Final = 100  # domains asked about at a time
 LIST_PER_CALL: Final = 10_000  # addresses of one call of the API
 
 # --- Suppressions
-SUPPRESSIONS_LISTED: Final = 10_000  # of one listing
+SUPPRESSIONS_LISTED: Final = 10_000  # of one listing of a command
+SUPPRESSIONS_PAGE: Final = 1_000  # of one page of the API
+SUPPRESSIONS_ADDED: Final = 10_000  # by one request; more come as CSV
+SUPPRESSIONS_REMOVED: Final = 1_000  # by one request: each is an entry of the audit log
+SUPPRESSION_NOTE_CHARS: Final = 500
+MAILING_TYPE_CHARS: Final = 100
+INVALID_PAGE: Final = 10_000  # invalid addresses of one answer
+CSV_OCTETS: Final = 1_073_741_824  # of one import: ten million addresses with their notes
+CSV_RECORD_CHARS: Final = 4_096  # of one line
+CSV_BATCH: Final = 5_000  # lines read or written with one statement
+CSV_IDLE_S: Final = 30.0  # for the next octets of an import
+CSV_PROBLEMS: Final = 100  # lines named in one answer; the others are counted
 
 # --- The queue, by hand
 SUSPENSIONS_PER_WORKSPACE: Final = 1_000  # in force at once; every dispatcher reads all of them

@@ -57,7 +57,8 @@ async def check_list(exchange: Exchange) -> Answer:
     text = "\n".join('"' + " ".join(each.split()).replace('"', '""') + '"' for each in body["addresses"])
     rooms = exchange.rooms
     async with rooms.process.pool.acquire() as connection:
-        report = await list_check.check(connection, exchange.submitter.workspace_id, text, rooms.resolver())
+        now = rooms.process.clock.now()
+        report = await list_check.check(connection, exchange.submitter.workspace_id, text, rooms.resolver(), now)
     return answer(_view(report))
 
 
