@@ -147,8 +147,10 @@ def _operation(method: str, path: str, described: Mapping[str, Any]) -> str:
             said = _cell(each.get("description", ""))
             lines.append(f"| `{each['name']}` | {each['in']} | {_cell(words(each['schema']))} | {said} |")
         lines.append("")
-    if media := described.get("requestBody", {}).get("content", {}).get("application/json"):
-        lines += ["```json", json.dumps(media["example"], indent=2, ensure_ascii=False), "```", ""]
+    for kind, media in described.get("requestBody", {}).get("content", {}).items():
+        example = media["example"]
+        text = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+        lines += [f"```{kind.rpartition('/')[2]}", text.rstrip(), "```", ""]
     for status, reply in described["responses"].items():
         if status < "300":
             lines.append(f"- **{status}** {reply['description']}{_answer(reply)}")

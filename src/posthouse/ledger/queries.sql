@@ -102,7 +102,7 @@ RETURNING address, scope, reason, expires_at, message_id, added_by, note, create
 
 -- name: lock_invalid
 -- Places are given by one at a time, each after what the one before gave can be seen.
-SELECT pg_advisory_xact_lock(hashtextextended('invalid ' || $1::text, 0));
+SELECT pg_advisory_xact_lock(hashtextextended('invalid ' || ($1::uuid)::text, 0));
 
 -- name: place_invalid
 -- Gives the invalid addresses that have none yet their place in the list.

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from posthouse.model.limits import (
     BODY_READ_S,
     CALL_OCTETS,
     CALLS_OCTETS,
+    CSV_IDLE_S,
+    CSV_OCTETS,
     DATA_DISCARD_OCTETS,
     FORM_OCTETS,
     FORMS_OCTETS,
@@ -86,6 +88,30 @@ async def _chunk(receive: Receive) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     return message.get("body", b""), message.get("more_body", False)
+
+
+class BodyRefusedError(Exception):
+    """A body that is read as it arrives is too large or stands still."""
+
+    def __init__(self, refusal: Answer) -> None:
+        super().__init__(refusal.status)
+        self.refusal = refusal
+
+
+async def arriving(receive: Receive) -> AsyncIterator[bytes]:
+    """The octets of a body as they come, none of them kept. Raises BodyRefusedError and ClientGoneError."""
+    size, more = 0, True
+    while more:
+        try:
+            async with asyncio.timeout(CSV_IDLE_S):
+                chunk, more = await _chunk(receive)
+        except TimeoutError:
+            detail = f"Nothing arrived for {CSV_IDLE_S:.0f} seconds. What was read so far is kept; send it all again."
+            raise BodyRefusedError(refuse(408, detail, _CLOSE)) from None
+        size += len(chunk)
+        if size > CSV_OCTETS:
+            raise BodyRefusedError(refuse(413, f"The body is larger than {CSV_OCTETS} octets.", _CLOSE))
+        yield chunk
 
 
 @contextlib.contextmanager

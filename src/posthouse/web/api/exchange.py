@@ -1,6 +1,6 @@
 """One request as the API's operations see it, and what they answer: values, without sockets."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,7 @@ from posthouse.model.mail import Submitter
 from posthouse.web.rooms import Rooms
 
 JSON: Final = "application/json"
+CSV: Final = "text/csv"
 _encode: Final = msgspec.json.Encoder().encode
 
 Pairs = tuple[tuple[str, str], ...]
@@ -17,7 +18,10 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An authenticated request: `path` holds the path's parameters, `query` the query's after reading, `headers` lower-case names."""
+    """An authenticated request: `path` holds the path's parameters, `query` the query's after reading, `headers` lower-case names.
+
+    `arriving` is the body of an operation that reads it as it comes, for which `body` is empty.
+    """
 
     rooms: Rooms
     submitter: Submitter
@@ -26,16 +30,18 @@ class Exchange:
     query: Mapping[str, object]
     headers: Mapping[str, str]
     body: bytes
+    arriving: AsyncIterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """What goes back: `body`, or `pieces` that are sent as they are made."""
 
     status: int
     body: bytes
     content_type: str = JSON
     headers: Pairs = field(default=())
+    pieces: AsyncIterator[bytes] | None = None
 
 
 def answer(value: object, status: int = 200, headers: Pairs = ()) -> Answer:

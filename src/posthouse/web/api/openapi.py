@@ -72,7 +72,7 @@ def _operation(operation: Operation, by_type: dict[type, Any]) -> dict[str, Any]
     }
     if operation.body is not None:
         media = {"schema": operation.body, "example": operation.example}
-        described["requestBody"] = {"required": operation.body_required, "content": {"application/json": media}}
+        described["requestBody"] = {"required": operation.body_required, "content": {operation.media: media}}
     return described
 
 

@@ -30,7 +30,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `problems` are the statuses it refuses with beside those every operation has."""
+    """One method of one path. `problems` are the statuses it refuses with beside those every operation has.
+
+    A body of another `media` than JSON is handed over as it arrives.
+    """
 
     method: str
     path: str
@@ -45,6 +48,7 @@ class Operation:
     headers: tuple[Parameter, ...] = ()
     body: Schema | None = None
     body_required: bool = True
+    media: str = JSON
     example: Any = None
     group: str = "Messages"
     path_parameters: Mapping[str, Schema] = field(default_factory=dict)

@@ -38,7 +38,7 @@ def page(document: Mapping[str, Any]) -> bytes:
 
 
 def _operation(method: str, path: str, described: Mapping[str, Any]) -> dict[str, Any]:
-    media = described.get("requestBody", {}).get("content", {}).get("application/json")
+    media = next(iter(described.get("requestBody", {}).get("content", {}).values()), None)
     return {
         "anchor": described["operationId"],
         "group": described["tags"][0],
@@ -51,7 +51,7 @@ def _operation(method: str, path: str, described: Mapping[str, Any]) -> dict[str
             for each in described["parameters"]
         ],
         "fields": _fields(media["schema"]) if media else [],
-        "example": json.dumps(media["example"], indent=2) if media else "",
+        "example": _example(media["example"]) if media else "",
         "replies": [
             {"status": status, "description": reply["description"]}
             for status, reply in described["responses"].items()
@@ -61,12 +61,16 @@ def _operation(method: str, path: str, described: Mapping[str, Any]) -> dict[str
     }
 
 
+def _example(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2)
+
+
 def _fields(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     shown = MESSAGE if "anyOf" in schema else schema
     required = shown.get("required", ())
     return [
         _row(name, each, each.get("description", ""), "required" if name in required else "")
-        for name, each in shown["properties"].items()
+        for name, each in shown.get("properties", {}).items()
     ]
 
 

@@ -16,7 +16,7 @@ from posthouse.intake.scan import ScannerError
 from posthouse.model import limits
 from posthouse.model.mail import Submitter
 from posthouse.runtime.postgres import DATABASE_GONE
-from posthouse.web.api.bodies import ClientGoneError, Held, Receive, read_body
+from posthouse.web.api.bodies import BodyRefusedError, ClientGoneError, Held, Receive, arriving, read_body
 from posthouse.web.api.caller import api_key, client_ip
 from posthouse.web.api.exchange import JSON, Answer, Exchange
 from posthouse.web.api.operation import Operation
@@ -56,7 +56,7 @@ class Api:
         except ClientGoneError:
             return
         self._seconds.labels(name, answer.status).observe(time.perf_counter() - started)
-        await write(answer, send)
+        await (write(answer, send) if answer.pieces is None else stream(answer, receive, send))
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[str, Answer]:
         methods, parameters = self._match(scope["path"])
@@ -74,6 +74,8 @@ class Api:
             return operation.name, refuse(503, "The database does not answer. Repeat the request.", _RETRY)
         except ScannerError as error:
             return operation.name, refuse(503, str(error), _RETRY)
+        except BodyRefusedError as error:
+            return operation.name, error.refusal
         except ClientGoneError:
             raise
         except Exception:
@@ -96,8 +98,11 @@ class Api:
             return query
         if operation.body is None:
             return await _in_time(operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b"")))
-        if refused := _media_refused(headers):
+        if refused := _media_refused(headers, operation.media):
             return refused
+        if operation.media != JSON:
+            chunks = arriving(receive)
+            return await operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b"", chunks))
         body = await read_body(receive, headers.get("content-length", ""), self._held)
         if isinstance(body, Answer):
             return body
@@ -153,6 +158,32 @@ async def write(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
+async def stream(answer: Answer, receive: Receive, send: Send) -> None:
+    """Send an answer as it is made, for as long as somebody is there. One that breaks off lacks its end, which clients see."""
+    assert answer.pieces is not None
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"cache-control", b"no-store"),
+        *SECURITY_HEADERS,
+        *((name.encode(), value.encode("latin-1")) for name, value in answer.headers),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    gone = asyncio.create_task(_until_gone(receive))
+    try:
+        async for piece in answer.pieces:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def _query(operation: Operation, query_string: bytes) -> dict[str, object] | Answer:
     """The query's values by name, or the refusal that names every bad one."""
     if not query_string:
@@ -171,8 +202,8 @@ def _query(operation: Operation, query_string: bytes) -> dict[str, object] | Ans
     return refusal(invalid(problems.found())) if problems else values
 
 
-def _media_refused(headers: dict[str, str]) -> Answer | None:
-    media = headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media == JSON or media.endswith("+json"):
+def _media_refused(headers: dict[str, str], wanted: str) -> Answer | None:
+    media = headers.get("content-type", wanted).partition(";")[0].strip().lower()
+    if media == wanted or (wanted == JSON and media.endswith("+json")):
         return None
-    return refuse(415, f"The body must be {JSON}, not {media[:100]}.")
+    return refuse(415, f"The body must be {wanted}, not {media[:100]}.")

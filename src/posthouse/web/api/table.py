@@ -25,6 +25,7 @@ from posthouse.web.api import (
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.submit import MessageReceipt, Results, submit
+from posthouse.web.api.suppression_table import SUPPRESSIONS
 from posthouse.web.api.table_domains import DOMAIN_OPERATIONS
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
@@ -229,6 +230,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path_parameters={"id": _ID},
         group="Queue",
     ),
+    *SUPPRESSIONS,
     Operation(
         "GET",
         "/v1/statistics",
