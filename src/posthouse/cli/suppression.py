@@ -107,7 +107,7 @@ def remove(
 
 @app.command(name="import")
 def import_(
-    file: Path,
+    file: Annotated[Path, Parameter(help="What to read; - for standard input.", allow_leading_hyphen=True)],
     /,
     *,
     scope: Scope = "",
@@ -116,7 +116,7 @@ def import_(
     workspace: Number = None,
     where: Installation = HERE,
 ) -> None:
-    """Add the addresses of a CSV file (- for standard input).
+    """Add the addresses of a CSV file.
 
     Columns are address, scope, reason, note and expires_at, in any order and all but the first optional; --scope and --reason hold where
     they say nothing. Lines that cannot be read are named and passed over. Importing a file again changes nothing.
@@ -135,7 +135,9 @@ def import_(
 
 @app.command
 def export(
-    file: Annotated[Path, Parameter(help="Where to write it; - for standard output.")] = Path("-"),
+    file: Annotated[
+        Path, Parameter(help="Where to write it; - for standard output.", allow_leading_hyphen=True)
+    ] = Path("-"),
     /,
     *,
     scope: Scope = "",

@@ -67,8 +67,7 @@ SELECT day, kind, sum(times)::bigint AS times FROM (
 GROUP BY day, kind;
 
 -- name: suppressions_of
--- Joined, not ANY: one address or a million, each way is the right one for its number. The workspace is looked at only when there is
--- an entry at all.
+-- For one address or a million. The workspace is looked at only when there is an entry at all.
 SELECT s.address, s.scope, s.reason, s.expires_at,
        (SELECT w.strict_optout FROM workspaces w WHERE w.workspace_id = $1) AS strict
 FROM suppressions s WHERE s.workspace_id = $1 AND s.address = ANY($2::text[]);
@@ -90,11 +89,11 @@ RETURNING address;
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: list_suppressions
--- Addresses from $2 up to, not including, $3 in byte order, after the row ($4, $5, $6).
+-- Addresses up to, not including, $2 in byte order, after the row ($3, $4, $5).
 SELECT address, scope, reason, expires_at, message_id, added_by, note, created_at FROM suppressions
-WHERE workspace_id = $1 AND address >= $2 AND address < $3 AND (address, scope, reason) > ($4, $5, $6)
-  AND ($7::text IS NULL OR scope = $7) AND ($8::text IS NULL OR reason = $8) AND ($9::timestamptz IS NULL OR created_at >= $9)
-ORDER BY address, scope, reason LIMIT $10;
+WHERE workspace_id = $1 AND address < $2 AND (address, scope, reason) > ($3, $4, $5)
+  AND ($6::text IS NULL OR scope = $6) AND ($7::text IS NULL OR reason = $7) AND ($8::timestamptz IS NULL OR created_at >= $8)
+ORDER BY address, scope, reason LIMIT $9;
 
 -- name: remove_suppressions
 DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3)

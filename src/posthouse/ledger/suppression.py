@@ -190,12 +190,14 @@ async def listing(
     most: int = limits.SUPPRESSIONS_LISTED,
 ) -> list[Suppressed]:
     """At most `most` rows after `after`, in order of address, scope and reason."""
-    first, place = folded(wanted.beginning), after or Place("")
+    # One lower bound, so that the index is entered where the page begins: no key sorts before (address, "", "").
+    first = folded(wanted.beginning)
+    place = after if after is not None and after.address >= first else Place(first)
     async with connection.transaction():
         await connection.execute(SQL.plan_anew)
         rows = await connection.fetch(
             SQL.list_suppressions,
-            *(workspace_id, first, first + _LAST, place.address, place.scope, place.reason),
+            *(workspace_id, first + _LAST, place.address, place.scope, place.reason),
             *(wanted.scope, wanted.reason, wanted.since, most),
         )
     return [_suppressed(row) for row in rows]

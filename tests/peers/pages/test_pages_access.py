@@ -13,7 +13,9 @@ PATHS = [
     "/", "/messages", "/messages?q=zzzzz", "/messages/{waiting}", "/messages/{several}?tab=headers", "/messages/{bounced}?tab=raw",
     "/send", "/domains", "/domains/{domain}", "/domains/{domain}/remove", "/keys", "/keys/new?kind=smtp", "/queue",
     "/queue/hold?domain=yahoo.com", "/queue/bounce?domain=yahoo.com&state=waiting", "/queue/select?domain=yahoo.com",
-    "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend", "/settings", "/settings/bounce-domains",
+    "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend",
+    "/suppressions", "/suppressions?address=nobody", "/suppressions/new", "/suppressions/import", "/suppressions/invalid",
+    "/suppressions/remove?address=nobody@x.test", "/suppressions/invalid/clear?address=nobody@x.test", "/settings", "/settings/bounce-domains",
     "/settings/you", "/settings/audit", "/nowhere",
 ]  # fmt: skip
 

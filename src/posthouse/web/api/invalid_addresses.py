@@ -32,7 +32,7 @@ CLEAR_BODY: Final[Schema] = {
     "required": ["address", "reason"],
     "additionalProperties": False,
 }
-_COLUMNS: Final = ("address", "reason", "date", "message_id", "external_id", "said_by", "note")
+COLUMNS: Final = ("address", "reason", "date", "message_id", "external_id", "said_by", "note")
 
 
 class InvalidView(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ async def export_invalid(exchange: Exchange) -> Answer:
         ("more", "true" if page.more else "false"),
         ("content-disposition", 'attachment; filename="invalid-addresses.csv"'),
     )
-    body = suppression_csv.write([_COLUMNS, *map(_cells, page.addresses)])
+    body = suppression_csv.write([COLUMNS, *map(cells, page.addresses)])
     return Answer(200, body, f"{CSV}; charset=utf-8", headers)
 
 
@@ -93,7 +93,7 @@ async def _page(exchange: Exchange) -> InvalidPage | Answer:
         )
     shown = found[:limit]
     following = str(shown[-1].place) if shown else cursor
-    return InvalidPage(tuple(map(_view, shown)), following, more=len(found) > limit)
+    return InvalidPage(tuple(map(view, shown)), following, more=len(found) > limit)
 
 
 async def clear(exchange: Exchange) -> Answer:
@@ -111,13 +111,15 @@ async def clear(exchange: Exchange) -> Answer:
     return answer(Cleared(suppressing.canonical(address), suppressing.canonical(new_address) if new_address else ""))
 
 
-def _view(each: Invalid) -> InvalidView:
+def view(each: Invalid) -> InvalidView:
+    """A row as the API shows it."""
     return InvalidView(
         each.address, each.reason, each.since, each.message_id, each.external_id, each.said_by, each.note
     )
 
 
-def _cells(each: InvalidView) -> list[str]:
+def cells(each: InvalidView) -> list[str]:
+    """A row as the file has it, in the order of COLUMNS."""
     return [
         each.address,
         each.reason,

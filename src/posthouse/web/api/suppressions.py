@@ -123,16 +123,17 @@ class ImportResult(msgspec.Struct, frozen=True):
 async def list_suppressions(exchange: Exchange) -> Answer:
     """A page of the list."""
     query = cast("dict[str, Any]", exchange.query)
-    limit, after = query.get("limit", limits.PAGE_ROWS), _place(query.get("cursor", ""))
-    if isinstance(after, Answer):
-        return after
+    limit, cursor = query.get("limit", limits.PAGE_ROWS), query.get("cursor", "")
+    after = place_of(cursor)
+    if cursor and after is None:
+        return refusal(invalid([FieldProblem("?cursor", "invalid_cursor", "This is no cursor of this list.")]))
     process = exchange.rooms.process
     async with process.pool.acquire() as connection:
         found = await suppression.listing(
             connection, exchange.submitter.workspace_id, _wanted(exchange), after, limit + 1
         )
     shown, now = found[:limit], process.clock.now()
-    following = _cursor(suppressing.place_of(shown[-1])) if len(found) > limit else None
+    following = cursor_of(suppressing.place_of(shown[-1])) if len(found) > limit else None
     return answer(SuppressionPage(tuple(view(each, now) for each in shown), following))
 
 
@@ -233,17 +234,15 @@ def _wanted(exchange: Exchange) -> Wanted:
     return Wanted(query.get("address", ""), query.get("scope"), query.get("reason"), query.get("since"))
 
 
-def _cursor(place: Place) -> str:
+def cursor_of(place: Place) -> str:
+    """A place in the list, for addresses and programs."""
     return base64.urlsafe_b64encode(msgspec.json.encode([place.address, place.scope, place.reason])).decode()
 
 
-def _place(cursor: str) -> Place | Answer | None:
-    if not cursor:
-        return None
+def place_of(cursor: str) -> Place | None:
+    """The place a cursor stands for, None when it is none of ours."""
     try:
         place = Place(*msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str, str]))
     except (binascii.Error, msgspec.MsgspecError, UnicodeError, ValueError):
-        place = Place("\0")
-    if "\0" in place.address + place.scope + place.reason:
-        return refusal(invalid([FieldProblem("?cursor", "invalid_cursor", "This is no cursor of this list.")]))
-    return place
+        return None
+    return None if "\0" in place.address + place.scope + place.reason else place

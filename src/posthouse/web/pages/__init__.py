@@ -2,7 +2,8 @@
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `queue_pages`,
-`queue_acts`, `suspension_pages`, `key_pages`, `settings_pages`, `bounce_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+`queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `key_pages`, `settings_pages`,
+`bounce_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -22,6 +23,7 @@ from posthouse.web.pages import (
     bounce_pages,
     domain_pages,
     home,
+    invalid_pages,
     key_pages,
     message,
     message_list,
@@ -31,6 +33,8 @@ from posthouse.web.pages import (
     send,
     settings_pages,
     sign_in_pages,
+    suppression_files,
+    suppression_pages,
     suspension_pages,
 )
 from posthouse.web.pages.session import provide_person
@@ -68,6 +72,18 @@ _signed_in: Final = Router(
         suspension_pages.suspend_page,
         suspension_pages.suspend,
         suspension_pages.resume,
+        suppression_pages.suppression_list,
+        suppression_pages.suppression_form,
+        suppression_pages.suppression_add,
+        suppression_pages.suppression_remove_page,
+        suppression_pages.suppression_remove,
+        suppression_files.import_page,
+        suppression_files.import_file,
+        suppression_files.export_file,
+        invalid_pages.invalid_list,
+        invalid_pages.invalid_export,
+        invalid_pages.invalid_clear_page,
+        invalid_pages.invalid_clear,
         key_pages.key_list,
         key_pages.key_form,
         key_pages.key_create,

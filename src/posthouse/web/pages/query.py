@@ -62,7 +62,7 @@ def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
         kept["source"] = source
     if mail_class := word(MailClass, params.get("class", "")):
         kept["class"] = mail_class
-    since, until = _moment(params.get("since", ""), zone, 0), _moment(params.get("until", ""), zone, 1)
+    since, until = moment_of(params.get("since", ""), zone, 0), moment_of(params.get("until", ""), zone, 1)
     kept |= {name: params[name] for name, moment in (("since", since), ("until", until)) if moment}
     filters = Filters(
         query=kept.get("q", ""),
@@ -94,7 +94,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _moment(text: str, zone: ZoneInfo, days: int) -> datetime | None:
+def moment_of(text: str, zone: ZoneInfo, days: int) -> datetime | None:
     """A day of the reader's zone (the last one is included, so `days` is added), or an exact moment with its offset."""
     try:
         if len(text) == len("2026-01-31"):

@@ -29,5 +29,10 @@ REFUSALS: Final = frozenset({
     N_("Say why: whoever asks why the mail waits is told."),
     N_("Say why: the reason is shown as that of the bounce."),
     N_("Say why it has to be forced."),
+    N_("This must be everything, marketing, channel:email, or mailing_type: and the name of one."),
+    N_("Nobody can read mail at an invalid address: this stops everything."),
+    N_("This time is over."),
+    N_("This address is invalid, too."),
+    N_("An IP address is no domain name."),
     N_("Everything leaves by the transactional pool while delivery.shared_pool is set."),
 })  # fmt: skip

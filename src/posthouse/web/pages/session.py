@@ -1,6 +1,7 @@
 """Who is looking: the cookie, the form token, and what a role may do. Every page that is not a sign-in page starts here."""
 
 import hmac
+import re
 from hashlib import sha256
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ _FORM_TYPE: Final = (
     "application/x-www-form-urlencoded"  # what our forms are; the parser of the other kind need not be reachable
 )
 _FORM_FIELDS: Final = RECIPIENTS_PER_MESSAGE + 10  # the longest form has a box for each recipient of a message
+
+_PART_NAME: Final = re.compile(rb';\s*name="([^"]{1,100})"')
 
 
 class Forged(Exception):  # noqa: N818 - a judgement about the request, not an error of ours
@@ -76,10 +79,34 @@ async def form(request: Page, person: SignedIn | None = None) -> FormMultiDict:
     if len(fields) > _FORM_FIELDS:
         raise Forged
     if person is not None:
-        sent = fields.get("csrf")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), form_token(request, person).encode()):
-            raise Forged
+        _check_token(request, person, fields.get("csrf"))
     return fields
+
+
+def _check_token(request: Page, person: SignedIn, sent: object) -> None:
+    if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), form_token(request, person).encode()):
+        raise Forged
+
+
+async def upload(request: Page, person: SignedIn) -> tuple[dict[str, str], bytes]:
+    """The short fields and the file of a form that has one (RFC 7578); raises Forged for any that is not from our own page.
+
+    Its size is bounded as that of every form, so it is taken apart in memory, and by as little code as that needs.
+    """
+    media, options = request.content_type
+    if not from_here(request) or media != "multipart/form-data" or not options.get("boundary"):
+        raise Forged
+    fields, file = {}, b""
+    for part in (b"\r\n" + await request.body()).split(b"\r\n--" + options["boundary"].encode())[1:_FORM_FIELDS]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if not (named := _PART_NAME.search(head)):
+            continue
+        if b"filename=" in head:
+            file = content
+        else:
+            fields[named[1].decode("latin-1")] = content.decode("utf-8", "replace").replace("\0", "").strip()
+    _check_token(request, person, fields.get("csrf"))
+    return fields, file
 
 
 def from_here(request: Page) -> bool:

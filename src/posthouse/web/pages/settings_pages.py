@@ -193,6 +193,7 @@ def _form_of(workspace: Workspace) -> dict[str, Any]:
         "mass_policy": chosen.mass_policy,
         "failure_notices": chosen.failure_notices,
         "allow_lists": chosen.allow_lists,
+        "strict_optout": chosen.strict_optout,
     }
 
 
@@ -207,6 +208,7 @@ def _values(fields: FormMultiDict) -> dict[str, Any]:
         "mass_policy": text(fields, "mass_policy"),
         "failure_notices": text(fields, "failure_notices") == "1",
         "allow_lists": text(fields, "allow_lists"),
+        "strict_optout": text(fields, "strict_optout") == "1",
     }
 
 
@@ -232,4 +234,5 @@ def _preferences(values: dict[str, Any]) -> Preferences:
         mass_policy=MassPolicy(values["mass_policy"]),
         failure_notices=values["failure_notices"],
         allow_lists=values["allow_lists"],
+        strict_optout=values["strict_optout"],
     )

@@ -23,6 +23,7 @@ RAIL: Final = (
     {"name": "messages", "href": "/messages", "label": N_("Messages")},
     {"name": "domains", "href": "/domains", "label": N_("Domains")},
     {"name": "queue", "href": "/queue", "label": N_("Queue")},
+    {"name": "suppressions", "href": "/suppressions", "label": N_("Suppressions")},
     {"name": "keys", "href": "/keys", "label": N_("Keys")},
     {"name": "settings", "href": "/settings", "label": N_("Settings")},
 )
@@ -41,6 +42,9 @@ SAID: Final = {
     "move": N_("Moved to the other pool."),
     "suspended": N_("Suspended. Mail that is on the wire at this moment still ends."),
     "resumed": N_("Resumed. The mail goes at its own time."),
+    "suppressed": N_("Suppressed from this moment on."),
+    "lifted": N_("Lifted. The audit log keeps who did it, and why."),
+    "cleared": N_("Off the list."),
     "nothing": N_("There was nothing left to do it to."),
 }
 

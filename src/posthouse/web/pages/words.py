@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from posthouse.ledger import suppression
 from posthouse.model.words import EventKind, MailClass, Pool, Role, Route, Scope, Source, State
 from posthouse.outbox import waiting
 from posthouse.outbox.messages import RecipientRow
@@ -102,6 +103,27 @@ SCOPES: Final = {
     Scope.SEND: (N_("Send"), N_("Hand over mail.")),
     Scope.READ: (N_("Read"), N_("See messages, events and content.")),
     Scope.MANAGE: (N_("Manage"), N_("Change domains, keys and settings.")),
+}
+
+SUPPRESSION_SCOPES: Final = {
+    suppression.EVERYTHING: (N_("Everything"), N_("No mail of any kind, receipts included.")),
+    suppression.CHANNEL_EMAIL: (N_("Everything by email"), N_("The person wants no mail at all.")),
+    suppression.MARKETING: (N_("Marketing"), N_("Receipts and the like still go.")),
+}
+SUPPRESSION_REASONS: Final = {
+    suppression.HARD_BOUNCE: N_("Bounced: no such address"),
+    suppression.INVALID: N_("Marked as invalid"),
+    "complaint": N_("Complaint"),
+    "unsubscribe": N_("Unsubscribed"),
+    "manual": N_("By hand"),
+    "imported": N_("Imported"),
+    suppression.SOFT_BOUNCES: N_("Bounced for weeks"),
+}
+# Who put an address on the list when it was no person.
+SUPPRESSED_BY: Final = {
+    "delivery": N_("a receiving server"),
+    "report": N_("a delivery report"),
+    "recipient": N_("the recipient"),
 }
 
 # In a list, the state that most needs eyes comes first.
