@@ -210,6 +210,18 @@ async def test_a_file_comes_in_with_its_bad_lines_named_and_goes_out_the_same(co
     assert (last.action, last.subject, last.detail["new"]) == ("suppression.add", "3 addresses", 0)
 
 
+async def test_what_an_import_says_for_all_holds_where_a_line_says_nothing(corridor: Corridor) -> None:
+    content = b"address,scope,reason\na@x.test,,\nb@x.test,,hard_bounce\nc@x.test,everything,manual\nd@x.test,,manual\n"
+    done = await imported(corridor, content, scope=MARKETING, reason="unsubscribe")
+    assert (done.added, done.refused) == (4, 0)
+    assert await rows(corridor) == [
+        ("a@x.test", MARKETING, "unsubscribe"),
+        ("b@x.test", EVERYTHING, "hard_bounce"),
+        ("c@x.test", EVERYTHING, "manual"),
+        ("d@x.test", MARKETING, "manual"),
+    ]
+
+
 async def test_a_list_is_narrowed_and_goes_on_where_a_page_ended(corridor: Corridor) -> None:
     process, workspace_id = corridor.process, corridor.submitter.workspace_id
     for n in range(7):

@@ -10,15 +10,17 @@ from uuid import UUID
 
 from posthouse.delivery.hands import Hands
 from posthouse.delivery.retry import RetrySchedule, next_attempt
+from posthouse.intake import soft_bounces
 from posthouse.ledger import attempts, classify, events, suppression
 from posthouse.ledger.attempts import Attempt
 from posthouse.ledger.bounce_rules import BounceClass
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.events import Event
+from posthouse.ledger.soft import Soft, is_soft
 from posthouse.ledger.suppression import EVERYTHING, Entry
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Reply, Stage
-from posthouse.model.words import EventKind, State
+from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import claims
 from posthouse.outbox.claims import Claimed, Settlement
 from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
@@ -122,6 +124,19 @@ class Ended:
     attempt_id: UUID
 
 
+def _is_given_up(ended: Ended) -> bool:
+    """Whether it is marketing that counts against its address, which may exist all the same (requirements AMB-25)."""
+    if ended.mail.message.mail_class is not MailClass.MARKETING or ended.judgement.hard:
+        return False
+    state, verdict = ended.judgement.settlement.state, ended.judgement.verdict
+    expired = state is State.EXPIRED and ended.mail.attempt > 1  # claimed for another attempt, and too late
+    return expired or (verdict is not None and is_soft(verdict.bounce_class))
+
+
+def _soft(ended: Ended) -> Soft:
+    return Soft(ended.mail.address, ended.mail.message.message_id)
+
+
 class Settler:
     """Writes down how mails ended, many in one transaction, and keeps trying while the database is away.
 
@@ -201,6 +216,8 @@ class Settler:
             await attempts.append(connection, [self._attempt(e) for e in ordered if e.tried is not None])
             await events.append(connection, [self._event(e) for e in ordered if e.mail.recipient_id in ours])
             await self._suppress(connection, ordered)
+            given_up = [_soft(e) for e in ordered if e.mail.recipient_id in ours and _is_given_up(e)]
+            await soft_bounces.count(connection, workspace_id, given_up, "delivery", self._process.clock.now())
 
     def _attempt(self, ended: Ended) -> Attempt:
         mail, tried = ended.mail, ended.tried

@@ -6,7 +6,7 @@ counted, and senders are told of mail that was not delivered. Now and then: the 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Final
@@ -16,16 +16,17 @@ from posthouse.accounts import rechecking
 from posthouse.accounts.directory import Directory
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
-from posthouse.intake import notices
+from posthouse.intake import notices, soft_bounces
 from posthouse.intake.accept import Door
-from posthouse.ledger import attempts, counting, events, mass
+from posthouse.ledger import attempts, classify, counting, events, mass
 from posthouse.ledger.attempts import Attempt
 from posthouse.ledger.events import Event
+from posthouse.ledger.soft import Soft, is_soft
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Stage
-from posthouse.model.words import EventKind, Pool
+from posthouse.model.words import EventKind, MailClass, Pool
 from posthouse.outbox import claims, enqueue, keys, partitions, sites, situations
-from posthouse.outbox.claims import Lost
+from posthouse.outbox.claims import Late, Lost
 from posthouse.runtime.postgres import DATABASE_GONE, transaction
 from posthouse.runtime.process import Process
 
@@ -114,11 +115,25 @@ async def expire(process: Process) -> None:
                 await events.append(
                     connection,
                     [
-                        Event(workspace_id, process.ids.new(), now, message_id, recipient_id, EventKind.EXPIRED)
-                        for recipient_id, message_id in late
+                        Event(
+                            workspace_id, process.ids.new(), now, each.message_id, each.recipient_id, EventKind.EXPIRED
+                        )
+                        for each in late
                     ],
                 )
+                await soft_bounces.count(connection, workspace_id, _given_up(late), "delivery", now)
             ended = len(late)
+
+
+def _given_up(late: Sequence[Late]) -> list[Soft]:
+    """Marketing that a receiver would not take for its whole life. What was never tried is no fault of the address."""
+    return [
+        Soft(each.address, each.message_id)
+        for each in late
+        if each.mail_class is MailClass.MARKETING
+        and each.attempts > 0
+        and is_soft(classify.of_words((), "", each.enhanced or "", ()).bounce_class)
+    ]
 
 
 async def recover(process: Process) -> None:

@@ -16,6 +16,9 @@ hands reports (RFC 3464) to the same door. The worker role calls it.
 
 `operate` is what people do to queued mail by hand, with events and audit: actions on a selection, suspensions, draining.
 
+`suppressing` is what people do to the suppression list and the list of invalid addresses, with audit; `suppression_csv` (pure) reads and
+writes lists as files. `soft_bounces.count` notes marketing that was given up at an address, in the transaction that gives it up.
+
 It owns no table: it composes the outbox's rows and the ledger's events, which one statement writes. It never talks to a receiver, and
 nothing it refuses leaves a trace.
 """

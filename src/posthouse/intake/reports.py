@@ -4,14 +4,17 @@ The recipient is known from the signed address the mail was sent to, so nothing 
 same thing twice changes nothing the second time but the timeline, and a hundred times not even that.
 """
 
+from datetime import datetime
 from uuid import UUID
 
+from posthouse.intake import soft_bounces
 from posthouse.ledger import events, report, suppression
 from posthouse.ledger.events import Event
 from posthouse.ledger.explain import Explained
+from posthouse.ledger.soft import Soft, is_soft
 from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry
 from posthouse.model.limits import REPORTS_OF_A_KIND
-from posthouse.model.words import EventKind
+from posthouse.model.words import EventKind, MailClass
 from posthouse.outbox import messages, settled
 from posthouse.outbox.messages import RecipientRow
 from posthouse.runtime.postgres import Connection, transaction
@@ -26,9 +29,11 @@ async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID,
         if row is None or (reading := report.reading(said, row.address)) is None:
             return False
         if reading.kind is EventKind.LATE_BOUNCE:
-            await settled.override_delivered(
+            first = await settled.override_delivered(
                 connection, workspace_id, recipient_id, now, reading.reason, reading.verdict.enhanced, reading.remote
             )
+            if first and is_soft(reading.verdict.bounce_class):
+                await _count_soft(connection, workspace_id, row, now)
         if reading.hard:
             entry = Entry(EVERYTHING, "hard_bounce")
             await suppression.add(connection, workspace_id, row.address, entry, row.message_id, "report", now)
@@ -40,6 +45,13 @@ async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID,
         data |= reading.verdict.as_data()
         await _record(process, connection, workspace_id, row, reading.kind, data)
     return True
+
+
+async def _count_soft(connection: Connection, workspace_id: UUID, row: RecipientRow, now: datetime) -> None:
+    """Marketing that came back counts against its address, though that may exist."""
+    message = await messages.find(connection, workspace_id, row.message_id)
+    if message is not None and message.mail_class is MailClass.MARKETING:
+        await soft_bounces.count(connection, workspace_id, [Soft(row.address, row.message_id)], "report", now)
 
 
 async def apply_complaint(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:

@@ -171,8 +171,8 @@ def _take(
     done.lines += 1
     if isinstance(line, suppression_csv.Line):
         said = {name: value for name, value in line.cells.items() if value}
-        if "reason" in said and "scope" not in said and not default.scope:
-            said["scope"] = ""
+        if said.get("reason") in AT_FAULT and "scope" not in said:
+            said["scope"] = ""  # an address nobody reads stops everything, whatever the rest of the file is meant to
         problems = Problems()
         new = read(dataclasses.replace(default, **said), process.clock.now(), "", problems)
         if new is not None:

@@ -11,10 +11,13 @@ from uuid import UUID
 
 from posthouse.ledger.sql import SQL
 from posthouse.ledger.suppression import folded
+from posthouse.model import limits
 from posthouse.runtime.postgres import Connection, Record
 
 _LAST_PLACE: Final = 2**63 - 1
-_PLACED: Final = 10_000  # at a time: after a large import several readers share the work
+_PLACED: Final = (
+    2 * limits.INVALID_PAGE
+)  # at a time: more than is read at a time, so that a page knows whether there is another
 
 
 @dataclass(frozen=True, slots=True)

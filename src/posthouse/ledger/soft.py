@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from posthouse.ledger import classify
 from posthouse.ledger.bounce_rules import BounceClass
 from posthouse.ledger.sql import SQL
 from posthouse.ledger.suppression import folded
@@ -37,10 +36,9 @@ class Counter:
     last_at: datetime
 
 
-def is_soft(enhanced: str | None) -> bool:
-    """Whether a message that was given up with this last enhanced status code counts against its address; unclear ones do."""
-    verdict = classify.of_words((), "", enhanced or "", ())
-    return verdict.bounce_class in {BounceClass.SOFT, BounceClass.UNKNOWN}
+def is_soft(bounce_class: BounceClass) -> bool:
+    """Whether a message that was given up so counts against its address; unclear ones do (requirements AMB-25)."""
+    return bounce_class in {BounceClass.SOFT, BounceClass.UNKNOWN}
 
 
 def counted(before: Counter | None, delivered: bool, now: datetime) -> Counter:

@@ -67,6 +67,18 @@ class Lost:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """One recipient's mail that has expired in the queue; `enhanced` is the last word of the receiver, if there was one."""
+
+    recipient_id: UUID
+    message_id: UUID
+    address: str
+    attempts: int
+    enhanced: str | None
+    mail_class: MailClass
+
+
 async def register(
     connection: Connection, worker_id: UUID, role: str, host: str, pid: int, now: datetime, lease_until: datetime
 ) -> None:
@@ -208,11 +220,21 @@ async def promote(connection: Connection, workspace_id: UUID, now: datetime, mos
     return [Pool(row["pool"]) for row in await connection.fetch(SQL.promote, workspace_id, now, most)]
 
 
-async def expire(connection: Connection, workspace_id: UUID, now: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """Ends mail nobody wants any more; (recipient_id, message_id) of each, for the ledger."""
+async def expire(connection: Connection, workspace_id: UUID, now: datetime, most: int) -> list[Late]:
+    """Ends mail nobody wants any more, for the ledger."""
     reason = "Expired before it could be delivered."
     rows = await connection.fetch(SQL.expire, workspace_id, now, most, reason)
-    return [(row["recipient_id"], row["message_id"]) for row in rows]
+    return [
+        Late(
+            row["recipient_id"],
+            row["message_id"],
+            row["address"],
+            row["attempts"],
+            row["enhanced"],
+            MailClass(row["mail_class"]),
+        )
+        for row in rows
+    ]
 
 
 async def orphans(connection: Connection, now: datetime) -> list[tuple[UUID, UUID]]:

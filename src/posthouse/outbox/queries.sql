@@ -189,7 +189,9 @@ WHERE workspace_id = $1 AND recipient_id IN (
     SELECT recipient_id FROM outbox WHERE workspace_id = $1 AND state IN ('waiting', 'ready', 'held') AND expires_at <= $2
     ORDER BY expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
   AND state IN ('waiting', 'ready', 'held')
-RETURNING recipient_id, message_id;
+RETURNING recipient_id, message_id, address, attempts, enhanced,
+          coalesce((SELECT m.mail_class FROM messages m WHERE m.workspace_id = $1 AND m.message_id = outbox.message_id),
+                   'transactional') AS mail_class;
 
 -- name: workspaces
 -- Cross-workspace read.
@@ -405,6 +407,12 @@ UPDATE outbox SET pool = $3 WHERE workspace_id = $1 AND recipient_id = ANY($2::u
 -- delivered -> bounced: a report that came after the receiver's 250 (RFC 3464) is the better truth.
 UPDATE outbox SET state = 'bounced', settled_at = $3, reason = $4, enhanced = $5, remote = $6
 WHERE workspace_id = $1 AND recipient_id = $2 AND state = 'delivered' RETURNING message_id;
+
+-- name: delivered_since
+-- The addresses at which any mail has arrived after these times.
+SELECT a.address FROM unnest($2::text[], $3::timestamptz[]) AS a (address, since)
+WHERE EXISTS (SELECT FROM outbox o
+              WHERE o.workspace_id = $1 AND o.address = a.address AND o.state = 'delivered' AND o.settled_at > a.since);
 
 -- name: add_partitions
 SELECT add_partitions($1, $2);

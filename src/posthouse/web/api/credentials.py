@@ -51,7 +51,7 @@ KEY_BODY: Schema = {
             "items": {"type": "string", "enum": [*Scope]},
             "minItems": 1,
             "maxItems": 3,
-            "description": "send: submit and cancel; read: look at messages and the queue; manage: keys, credentials, domains",
+            "description": "send: submit and cancel; read: look at messages and the queue; manage: keys, credentials, domains, suppressions",
         },
         "domains": _DOMAINS,
         "networks": _NETWORKS,

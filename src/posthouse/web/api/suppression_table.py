@@ -131,7 +131,7 @@ SUPPRESSIONS: Final[tuple[Operation, ...]] = (
         problems=(408, 413, 415, 422),
         description=_IMPORT,
         query=(
-            Parameter("scope", suppressions.SCOPE, "of lines that name neither scope nor reason"),
+            Parameter("scope", suppressions.SCOPE, "of lines that name none"),
             Parameter("reason", {**suppressions.REASON, "default": "imported"}, "of lines that name none"),
         ),
         body=suppressions.CSV_BODY,
