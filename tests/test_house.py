@@ -30,6 +30,7 @@ ROOMS = (
     "outbox",
     "runtime",
     "web",
+    "webhooks",
     "wire",
 )
 
@@ -71,6 +72,11 @@ PURE = [
             "accounts/selectors",
             "accounts/attempts",
             "lab/behaviours",
+            "runtime/reach",
+            "webhooks/payload",
+            "webhooks/schedule",
+            "webhooks/signature",
+            "webhooks/target",
             "cli/message_text",
             "web/pages/selecting",
             "web/pages/words",

@@ -20,13 +20,14 @@ import psutil
 import pytest
 
 from posthouse.runtime import vault
+from posthouse.runtime.seats import ROLES
 
 PATIENCE_S = 60.0
-PORTS_NEEDED = 20
+PORTS_NEEDED = 30
 KEYS = {
     "web", "submission", "submissions", "inbound", "lab_smtp", "lab_web", "api_key", "smtp_user", "smtp_password", "sign_in", "pids",
 }  # fmt: skip
-PROCESSES = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker", "lab"]
+PROCESSES = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker", "lab", "webhooks"]
 
 
 def free_port_base() -> int:
@@ -67,7 +68,7 @@ class Up:
 
     def ready(self, name: str) -> bool:
         with contextlib.suppress(OSError, urllib.error.HTTPError):
-            port = self.base + 10 + PROCESSES.index(name)
+            port = self.base + 10 + list(ROLES).index(name)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
                 return bool(response.status == 200)
         return False
@@ -195,7 +196,7 @@ def test_commands_work_beside_it(up: Up, data: Path) -> None:
 def test_a_role_runs_alone_against_the_same_database_and_drains_on_sigterm(up: Up, data: Path) -> None:
     command = psutil.Process(up.pids["worker"])
     dsn = command.environ()["POSTHOUSE_POSTGRES_DSN"]
-    port = str(up.base + 19)
+    port = str(up.base + 29)
     alone = posthouse(
         "run",
         "worker",

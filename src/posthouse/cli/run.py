@@ -10,7 +10,16 @@ from posthouse.runtime.seats import Seat, lone_seat
 from posthouse.runtime.settings_source import SettingsError
 
 RoleName = Literal[
-    "web", "submission", "inbound", "transactional", "notification", "marketing", "delivery", "worker", "lab"
+    "web",
+    "submission",
+    "inbound",
+    "transactional",
+    "notification",
+    "marketing",
+    "delivery",
+    "worker",
+    "webhooks",
+    "lab",
 ]
 
 

@@ -10,7 +10,7 @@ many that somebody was told).
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
 again just before dialling. `invalid` lists the addresses that do not exist for readers that come back for what is new. `failures.page`
-gives those who tell senders what they have not passed yet. `soft.exhausted` (pure) says when an address has failed too often to be
+gives those who tell senders what they have not passed yet, `feed` gives everything to those who want it at once. `soft.exhausted` (pure) says when an address has failed too often to be
 sent marketing.
 
 What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what

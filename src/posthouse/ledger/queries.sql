@@ -184,3 +184,20 @@ RETURNING text;
 -- name: mass_mailings
 SELECT found_at, action, message_id, sender, subject, reason FROM mass_mailings
 WHERE workspace_id = $1 AND found_at >= $2 ORDER BY found_at DESC LIMIT $3;
+
+-- name: lock_cursor
+-- Where a reader's cursor stands, for the one that may move it now; no row while another is at it.
+SELECT next FROM event_cursors WHERE workspace_id = $1 AND reader = $2 FOR UPDATE SKIP LOCKED;
+
+-- name: events_from
+-- What happened from $2 up to, not including, $3, in order.
+SELECT event_id, occurred_at, message_id, recipient_id, kind FROM events
+WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3 ORDER BY event_id LIMIT $4;
+
+-- name: events_by_id
+-- $3 and $4 bound the ids, so that other partitions are not opened.
+SELECT event_id, occurred_at, message_id, recipient_id, kind, data FROM events
+WHERE workspace_id = $1 AND event_id = ANY($2::uuid[]) AND event_id >= $3 AND event_id <= $4;
+
+-- name: has_events_from
+SELECT EXISTS (SELECT FROM events WHERE workspace_id = $1 AND event_id >= $2);

@@ -241,6 +241,27 @@ LIST_ADDRESSES: Final = 1_000_000  # of one list
 LIST_LOOKUPS: Final = 100  # domains asked about at a time
 LIST_PER_CALL: Final = 10_000  # addresses of one call of the API
 
+# --- Webhooks
+WEBHOOKS_PER_WORKSPACE: Final = 20
+WEBHOOK_URL_CHARS: Final = 2_000
+WEBHOOK_DESCRIPTION_CHARS: Final = 200
+WEBHOOK_CONNECT_S: Final = 5.0  # for a connection with TLS
+WEBHOOK_S: Final = 15.0  # for the whole exchange: a consumer takes note and works later
+WEBHOOK_ANSWER_OCTETS: Final = 1_024  # of an answer kept for whoever looks for the mistake
+WEBHOOK_AT_ONCE: Final = 10  # requests to one endpoint by one process
+WEBHOOK_CONNECTIONS: Final = 2_000  # of one process, shared out among the endpoints that have something to hear
+WEBHOOK_HELD: Final = 200  # deliveries of one endpoint claimed by one process, where the endpoint is quick
+WEBHOOK_LEASE_S: Final = 45.0  # a claim nobody settled is anybody's after this: an exchange and the turn before it
+WEBHOOK_RETRIED_S: Final = 24 * 3600.0  # since the first try of a delivery
+WEBHOOK_FAILING_S: Final = 3 * 86_400.0  # an endpoint that never once answered well for so long is switched off
+WEBHOOK_PROBE_S: Final = 60.0  # an endpoint that answers nothing is tried this often, whatever waits for it
+WEBHOOK_OVERLAP_S: Final = 24 * 3600.0  # how long the secret before signs beside the new one
+WEBHOOK_KEPT_S: Final = 7 * 86_400.0  # deliveries and attempts, for looking and for replay
+WEBHOOK_READ: Final = 2_000  # events read at a time
+WEBHOOK_REPLAYED: Final = 50_000  # events of one replay; the answer says where the next one begins
+WEBHOOK_REPLAY_READ: Final = 500_000  # events looked at for one replay: an endpoint may want few of many
+WEBHOOK_TIDIED: Final = 5_000  # rows deleted at a time
+
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing of a command
 SUPPRESSIONS_PAGE: Final = 1_000  # of one page of the API

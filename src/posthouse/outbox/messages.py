@@ -109,6 +109,12 @@ async def recipients_of(connection: Connection, workspace_id: UUID, message_ids:
     return [_recipient(row) for row in rows]
 
 
+async def addresses(connection: Connection, workspace_id: UUID, recipient_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The addresses of these recipients."""
+    rows = await connection.fetch(SQL.addresses, workspace_id, recipient_ids)
+    return {row["recipient_id"]: row["address"] for row in rows}
+
+
 async def recipient(connection: Connection, workspace_id: UUID, recipient_id: UUID) -> RecipientRow | None:
     """One recipient of this workspace."""
     row = await connection.fetchrow(SQL.find_recipient, workspace_id, recipient_id)

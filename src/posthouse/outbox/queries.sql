@@ -477,3 +477,6 @@ RETURNING worker_id, role, host, pid, started_at, lease_until, draining_at;
 
 -- name: worker_is_draining
 SELECT draining_at IS NOT NULL FROM workers WHERE worker_id = $1;
+
+-- name: addresses
+SELECT recipient_id, address FROM outbox WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);

@@ -16,6 +16,7 @@ How a process comes to life, in order:
     vault        data keys under a key-encryption key that never is in the database
     backup       the whole installation into one `archive` and back, through pg_dump and pg_restore (`dump`)
     dns, https   what strangers publish: names, and files by name, bounded and never from inside
+    http_post    telling strangers: POST to an address they chose; `reach` says which addresses may be dialled for either
     health       the small HTTP port of each process: /healthz, /readyz, /metrics
 
 A role ends in one of three ways: asked (SIGTERM, or the supervisor is gone: `stopping` is set and the role drains), failed (an

@@ -10,13 +10,13 @@ import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 import httptools
 
 from posthouse.model.limits import HTTPS_ADDRESSES
 from posthouse.runtime.dns import Resolver
+from posthouse.runtime.reach import ANYWHERE, PUBLIC
 
 _READ_OCTETS: Final = 16_384
 
@@ -58,7 +58,7 @@ class HttpsClient:
         self._resolver = resolver
         self._port = port
         self._ca_file = ca_file
-        self._allow_private = allow_private
+        self._reach = ANYWHERE if allow_private else PUBLIC
 
     async def get(self, host: str, path: str, *, limit_s: float, octets: int) -> Fetched | NotFetched:
         """The file at `path` of `host` (an A-label), within so many seconds and octets."""
@@ -70,7 +70,7 @@ class HttpsClient:
 
     async def _get(self, host: str, path: str, octets: int) -> Fetched | NotFetched:
         answer = await self._resolver.addresses(host)
-        addresses = [each for each in answer.records if self._allow_private or _is_public(each)]
+        addresses = [each for each in answer.records if self._reach.may_connect(each)]
         if not addresses:
             reason = "only addresses that are not public" if answer.records else answer.detail or answer.status
             return NotFetched(Trouble.NAME, f"{host}: {reason}")
@@ -97,14 +97,6 @@ class HttpsClient:
     @cached_property
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._ca_file)
-
-
-def _is_public(text: str) -> bool:
-    """Whether it is a unicast address of the public internet."""
-    address = ip_address(text)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_global and not address.is_multicast
 
 
 class _Answer:

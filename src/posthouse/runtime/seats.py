@@ -18,6 +18,7 @@ ROLES: Final = {
     "worker": "posthouse.delivery.worker:main",
     "lab": "posthouse.lab.host:main",
     "delivery": "posthouse.delivery.host:main",  # all three pools in one process
+    "webhooks": "posthouse.webhooks.host:main",
 }
 """Every role and its `async def main(process: Process) -> None`, which returns once `stopping` is set and it has drained."""
 

@@ -244,6 +244,18 @@ class Marketing(PoolLimits, frozen=True, forbid_unknown_fields=True):
     """The pool of marketing mail. 0 and empty mean: as in [delivery]."""
 
 
+class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Telling programs elsewhere what has happened."""
+
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Networks that webhooks may reach beside the public internet, as in "10.1.0.0/16"; there also by http. Every'
+            " admin of a workspace can then post to any port in them. Empty: none."
+        ),
+    ] = ()
+
+
 class Processes(Struct, frozen=True, forbid_unknown_fields=True):
     """How many processes `posthouse up` runs of each role."""
 
@@ -257,6 +269,7 @@ class Processes(Struct, frozen=True, forbid_unknown_fields=True):
     marketing: Annotated[Count, Meta(description="Marketing mail to the world.")] = 1
     delivery: Annotated[Count, Meta(description="Mail of all three pools in one process, for small machines.")] = 0
     worker: Annotated[Count, Meta(description="Housekeeping.")] = 1
+    webhooks: Annotated[Count, Meta(description="Webhooks to programs elsewhere.")] = 1
     lab: Annotated[Count, Meta(description="The lab, when it is enabled.")] = 1
 
 
@@ -293,6 +306,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     transactional: Transactional = Transactional()
     notification: Notification = Notification()
     marketing: Marketing = Marketing()
+    webhooks: Webhooks = Webhooks()
     processes: Processes = Processes()
     metrics: MetricsPort = MetricsPort()
     lab: Lab = Lab()

@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from posthouse.runtime.reach import networks
 from posthouse.runtime.settings import Settings, stream_address
 
 PREFIX: Final = "POSTHOUSE_"
@@ -139,6 +140,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             stream_address(scanner)
     except ValueError as error:
         yield f"intake.malware_scanner: {error}"
+    try:
+        networks(settings.webhooks.allowed_networks)
+    except ValueError as error:
+        yield f"webhooks.allowed_networks: {error}"
     for domain, hop in settings.delivery.routes.items():
         host, _, port = hop.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:

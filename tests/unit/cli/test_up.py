@@ -35,6 +35,7 @@ def test_ports_count_from_the_base() -> None:
         9015,
         9016,
         9017,
+        9019,
     ]
 
 

@@ -13,23 +13,23 @@ def names(settings: Settings) -> list[str]:
 
 
 def test_without_the_lab_there_is_one_process_of_each_other_role_and_of_each_pool() -> None:
-    roles = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker"]
+    roles = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker", "webhooks"]
     assert names(SETTINGS) == roles
 
 
 def test_a_small_machine_serves_all_pools_in_one_process() -> None:
     small = SETTINGS.with_("processes", delivery=1, transactional=0, notification=0, marketing=0)
-    assert names(small) == ["web", "submission", "inbound", "worker", "delivery"]
+    assert names(small) == ["web", "submission", "inbound", "worker", "delivery", "webhooks"]
 
 
 def test_with_a_shared_pool_only_that_pool_has_processes() -> None:
     shared = SETTINGS.with_("delivery", shared_pool=True)
-    assert names(shared) == ["web", "submission", "inbound", "transactional", "worker"]
+    assert names(shared) == ["web", "submission", "inbound", "transactional", "worker", "webhooks"]
 
 
 def test_further_processes_of_a_role_have_numbered_names_and_ports_behind_the_first_ones() -> None:
     settings = SETTINGS.with_("processes", transactional=3, web=0).with_("lab", enabled=True)
-    assert seats(settings)[-2:] == [Seat("transactional", 2, 9609), Seat("transactional", 3, 9610)]
+    assert seats(settings)[-2:] == [Seat("transactional", 2, 9610), Seat("transactional", 3, 9611)]
     assert names(settings)[-2:] == ["transactional.2", "transactional.3"]
 
 

@@ -1,0 +1,88 @@
+"""What a consumer is told of an event: the same octets at every try. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from posthouse.ledger.feed import Fact
+from posthouse.outbox.messages import MessageRow
+
+TEST_KIND: Final = "test"
+_TEST_TYPE: Final = "webhook.test"
+
+
+class MessageData(msgspec.Struct, frozen=True, rename={"mail_class": "class", "sender": "from"}):
+    """The data of an event of one recipient's mail."""
+
+    event_id: UUID
+    message_id: UUID
+    message_id_header: str
+    recipient_id: UUID
+    recipient: str
+    sender: str
+    mail_class: str
+    reason: str
+    code: int | None
+    status: str | None
+    tags: tuple[str, ...]
+    metadata: dict[str, str]
+    details: dict[str, Any]
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The body Standard Webhooks asks for."""
+
+    type: str
+    timestamp: datetime
+    data: MessageData | dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of the message an event is about."""
+
+    message: MessageRow
+    recipient: str
+
+
+def type_of(kind: str) -> str:
+    """The type as consumers see it; it never changes its meaning."""
+    return _TEST_TYPE if kind == TEST_KIND else f"message.{kind}"
+
+
+def body(fact: Fact, context: Context) -> bytes:
+    """The JSON of an event."""
+    happened, message, data = fact.happened, context.message, fact.data
+    told = MessageData(
+        event_id=happened.event_id,
+        message_id=happened.message_id,
+        message_id_header=message.message_id_header,
+        recipient_id=happened.recipient_id,
+        recipient=context.recipient,
+        sender=message.sender,
+        mail_class=message.mail_class,
+        reason=str(data.get("reason") or data.get("text") or ""),
+        code=_code(data.get("code")),
+        status=_text(data.get("enhanced") or data.get("status")),
+        tags=message.tags,
+        metadata=message.metadata,
+        details=data,
+    )
+    return msgspec.json.encode(Body(type_of(happened.kind), happened.occurred_at, told))
+
+
+def test_body(event_id: UUID, at: datetime) -> bytes:
+    """The JSON of a test: nothing has happened."""
+    said = "This is a test: nothing has happened to any mail."
+    return msgspec.json.encode(Body(_TEST_TYPE, at, {"event_id": str(event_id), "reason": said}))
+
+
+def _code(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
