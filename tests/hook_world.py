@@ -43,6 +43,10 @@ class Hooks:
         assert isinstance(made, Made), made
         return made
 
+    async def endpoints(self) -> list[Made]:
+        """Those of the workspace; their secrets nobody has any more."""
+        return [Made(each, "") for each in await endpoints.listing(self.process.pool, self.workspace_id)]
+
     async def send(self, count: int = 1, **changes: Any) -> list[Accepted]:
         """Messages accepted by the door, each with its event."""
         return [await self.corridor.send(f"bob{number}@there.test", **changes) for number in range(count)]

@@ -23,6 +23,7 @@ COMMANDS: Final = (
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("bounce-domain", "posthouse.cli.bounce_domain:app", "Domains of your own that bounces return to."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
+    ("webhook", "posthouse.cli.webhook:app", "Programs that are told of events; replay."),
     ("user", "posthouse.cli.user:app", "People and their sign-in links."),
     ("backup", "posthouse.cli.backup:backup_command", "Write everything that is kept into one file."),
     ("restore", "posthouse.cli.restore:restore_command", "Bring a backup back."),

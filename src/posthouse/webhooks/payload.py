@@ -8,10 +8,15 @@ from uuid import UUID
 import msgspec
 
 from posthouse.ledger.feed import Fact
+from posthouse.model.words import EventKind
 from posthouse.outbox.messages import MessageRow
 
 TEST_KIND: Final = "test"
 _TEST_TYPE: Final = "webhook.test"
+
+
+TYPES: Final = tuple(f"message.{kind}" for kind in EventKind)
+"""What an endpoint may ask for."""
 
 
 class MessageData(msgspec.Struct, frozen=True, rename={"mail_class": "class", "sender": "from"}):
@@ -51,6 +56,11 @@ class Context:
 def type_of(kind: str) -> str:
     """The type as consumers see it; it never changes its meaning."""
     return _TEST_TYPE if kind == TEST_KIND else f"message.{kind}"
+
+
+def kind_of(type_: str) -> str:
+    """The kind of event a type stands for; what stands for none stays as it is."""
+    return type_.removeprefix("message.")
 
 
 def body(fact: Fact, context: Context) -> bytes:

@@ -92,15 +92,16 @@ WHERE workspace_id = $1 AND endpoint_id = $2 AND state = 'failed' AND event_id =
 RETURNING event_id;
 
 -- name: claim
--- Counts a try and moves `due_at` past it, of what is due and has no earlier event of its message before it.
+-- Counts a try and moves `due_at` past it, of what is due and the first of its message. As a look-up for each row, which ends at the
+-- limit: as an anti-join it would read all that waits.
 UPDATE webhook_deliveries SET tries = tries + 1, due_at = $4, first_tried_at = coalesce(first_tried_at, $3)
 WHERE workspace_id = $1 AND endpoint_id = $2 AND state = 'pending' AND event_id = ANY(ARRAY(
     SELECT d.event_id FROM webhook_deliveries d
     WHERE d.workspace_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending' AND d.due_at <= $3
-      AND NOT EXISTS (
-          SELECT FROM webhook_deliveries before
-          WHERE before.workspace_id = $1 AND before.endpoint_id = $2 AND before.message_id = d.message_id
-            AND before.state = 'pending' AND before.event_id < d.event_id)
+      AND d.event_id = (
+          SELECT first.event_id FROM webhook_deliveries first
+          WHERE first.workspace_id = $1 AND first.endpoint_id = $2 AND first.message_id = d.message_id AND first.state = 'pending'
+          ORDER BY first.event_id LIMIT 1)
     ORDER BY d.due_at, d.event_id LIMIT $5 FOR UPDATE SKIP LOCKED))
 RETURNING event_id, message_id, recipient_id, kind, occurred_at, tries, first_tried_at;
 

@@ -27,6 +27,7 @@ from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.submit import MessageReceipt, Results, submit
 from posthouse.web.api.suppression_table import SUPPRESSIONS
 from posthouse.web.api.table_domains import DOMAIN_OPERATIONS
+from posthouse.web.api.webhook_table import WEBHOOK_OPERATIONS
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
@@ -322,4 +323,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path_parameters={"id": _ID},
         group="Credentials",
     ),
+    *WEBHOOK_OPERATIONS,
 )

@@ -2,8 +2,8 @@
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `queue_pages`,
-`queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `key_pages`, `settings_pages`,
-`bounce_pages`) reads what it needs from accounts, outbox and ledger; `view.page` puts it into a template, `view.part` into the
+`queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `key_pages`, `webhook_pages`,
+`settings_pages`, `bounce_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -36,6 +36,7 @@ from posthouse.web.pages import (
     suppression_files,
     suppression_pages,
     suspension_pages,
+    webhook_pages,
 )
 from posthouse.web.pages.session import provide_person
 from posthouse.web.pages.trouble import exception_handlers
@@ -89,6 +90,14 @@ _signed_in: Final = Router(
         key_pages.key_create,
         key_pages.key_revoke_page,
         key_pages.key_revoke,
+        webhook_pages.webhook_list,
+        webhook_pages.webhook_form,
+        webhook_pages.webhook_add,
+        webhook_pages.webhook_page,
+        webhook_pages.webhook_rotate,
+        webhook_pages.webhook_act,
+        webhook_pages.webhook_delete_page,
+        webhook_pages.webhook_delete,
         settings_pages.settings_page,
         settings_pages.settings_save,
         settings_pages.you_page,

@@ -74,7 +74,7 @@ def read(params: Mapping[str, str], zone: ZoneInfo) -> Asked:
         since=since,
         until=until,
     )
-    return Asked(filters, unsettled, _uuid(params.get("after", "")), kept)
+    return Asked(filters, unsettled, identifier(params.get("after", "")), kept)
 
 
 def text(params: Mapping[str, str], name: str) -> str:
@@ -87,7 +87,8 @@ def word(words: type[_Word], text: str) -> _Word | None:
     return words(text) if text in set(words) else None
 
 
-def _uuid(text: str) -> UUID | None:
+def identifier(text: str) -> UUID | None:
+    """The id that is written there; None for anything else."""
     try:
         return UUID(text)
     except ValueError:

@@ -25,8 +25,10 @@ _TABS: Final = (
     {"name": "workspace", "href": "/settings", "label": N_("Workspace")},
     {"name": "bounces", "href": "/settings/bounce-domains", "label": N_("Email Custom Bounce Domains")},
     {"name": "you", "href": "/settings/you", "label": N_("You")},
+    {"name": "webhooks", "href": "/webhooks", "label": N_("Webhooks")},
     {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
 )
+_ADMINS: Final = frozenset({"webhooks", "audit"})
 _CLASS_POLICIES: Final = {
     ClassPolicy.WARN: N_("Send it, and say so with the message"),
     ClassPolicy.REFUSE: N_("Refuse it"),
@@ -177,8 +179,8 @@ def _you(request: Page, person: SignedIn, problems: tuple[FieldProblem, ...] = (
 
 
 def tabs(person: SignedIn) -> list[dict[str, str]]:
-    """The pages of the settings this person may see."""
-    return [tab for tab in _TABS if tab["name"] != "audit" or person.may(Role.ADMIN)]
+    """The tabs of the settings this person may open."""
+    return [tab for tab in _TABS if tab["name"] not in _ADMINS or person.may(Role.ADMIN)]
 
 
 def _form_of(workspace: Workspace) -> dict[str, Any]:

@@ -45,6 +45,7 @@ SAID: Final = {
     "suppressed": N_("Suppressed from this moment on."),
     "lifted": N_("Lifted. The audit log keeps who did it, and why."),
     "cleared": N_("Off the list."),
+    "replayed": N_("On its way."),
     "nothing": N_("There was nothing left to do it to."),
 }
 
