@@ -193,6 +193,26 @@ async def test_events_of_one_message_wait_for_each_other_and_other_messages_do_n
         assert list(dict.fromkeys(told)) == ["message.accepted", "message.deferred", "message.delivered"]
 
 
+async def test_what_comes_after_a_failed_event_of_its_message_is_put_off_with_it(
+    hooks: Hooks, consumer: Consumer
+) -> None:
+    consumer.says(500)
+    made, clock = await hooks.add(consumer.url()), MovedClock()
+    (accepted,) = await hooks.send()
+    async with hooks.serving(clock=clock):
+        await settled_try(hooks, made, consumer)
+        clock.ahead = timedelta(seconds=7)
+        await consumer.until(2)
+        waiting = await settled_try(hooks, made, consumer)
+        await hooks.happened(accepted, EventKind.DELIVERED)
+        _, behind = await hooks.until(made, ["pending"] * 2)
+        assert behind.due_at == waiting.due_at
+        consumer.says(200)
+        clock.ahead = timedelta(minutes=2)
+        await hooks.until(made, ["delivered"] * 2)
+    assert [hook.type for hook in consumer.hooks][-2:] == ["message.accepted", "message.delivered"]
+
+
 async def test_an_event_given_up_lets_the_next_of_its_message_go(hooks: Hooks, consumer: Consumer) -> None:
     made, clock = await hooks.add(consumer.url()), MovedClock()
     (accepted,) = await hooks.send()
@@ -396,12 +416,19 @@ async def test_every_row_goes_in_time_and_with_its_endpoint(hooks: Hooks, consum
     async with changes.making(hooks.process, hooks.workspace_id, "user:ann") as change:
         assert await endpoints.delete(change, made.endpoint.endpoint_id)
     async with hooks.serving():
-        await asyncio.sleep(0.5)
-    assert await hooks.process.pool.fetchval("SELECT count(*) FROM webhook_endpoints") == 1
-    assert await hooks.process.pool.fetchval("SELECT count(*) FROM webhook_attempts") == 3
+        await counted(hooks, "webhook_endpoints", 1)
+        await counted(hooks, "webhook_attempts", 3)
     clock = MovedClock()
     clock.ahead = timedelta(days=8)
     async with hooks.serving(clock=clock):
-        await asyncio.sleep(0.5)
-    assert await hooks.process.pool.fetchval("SELECT count(*) FROM webhook_deliveries") == 0
-    assert await hooks.process.pool.fetchval("SELECT count(*) FROM webhook_attempts") == 0
+        await counted(hooks, "webhook_deliveries", 0)
+        await counted(hooks, "webhook_attempts", 0)
+
+
+async def counted(hooks: Hooks, table: str, rows: int) -> None:
+    """Once the table has so many rows."""
+    for _ in range(500):
+        if await hooks.process.pool.fetchval(f"SELECT count(*) FROM {table}") == rows:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{table} has not {rows} rows")

@@ -44,6 +44,8 @@ async def serve(process: Process, random: Random, *, ca_file: str | None = None)
     desk = Desk(process, poster, random)
     process.ready()
     try:
+        with contextlib.suppress(*DATABASE_GONE):  # before anything is deleted, the cursor has passed what it can
+            await desk.look()
         await asyncio.gather(_every(process, _LOOK_S, desk.look), _every(process, _TIDY_S, desk.tidy))
         await desk.close()
     finally:
@@ -71,7 +73,8 @@ class Desk:
         self._leaving: set[asyncio.Task[None]] = set()
         self._reload_at = 0.0
         allowed = networks(process.settings.webhooks.allowed_networks)
-        self._world = World(process, poster, allowed, random, self._busy)
+        tries = process.metrics.counter("webhook_tries_total", "Posts to webhooks, by outcome", ("outcome",))
+        self._world = World(process, poster, allowed, random, self._busy, tries)
 
     async def look(self) -> None:
         """One round."""

@@ -18,6 +18,8 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
 from posthouse.runtime.http_post import HttpPoster, Patience, Posted, Target
@@ -45,6 +47,7 @@ class World:
     allowed: tuple[Network, ...]
     random: Random
     busy: Callable[[], int]  # how many lanes have something to do
+    tries: Counter  # by outcome
 
 
 class Lane:
@@ -228,6 +231,7 @@ class Lane:
         return target.read(self.endpoint.url, self._world.allowed)
 
     def _count(self, verdict: Verdict) -> None:
+        self._world.tries.labels("delivered" if verdict.answered else "failed").inc()
         self._failures = 0 if verdict.answered else self._failures + 1
         pause_s = schedule.probe_pause_s(self._failures)
         self._rest_until = self._process.clock.monotonic() + pause_s if pause_s else 0.0

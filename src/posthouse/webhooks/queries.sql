@@ -64,8 +64,13 @@ UPDATE webhook_endpoints SET failing_since = NULL WHERE workspace_id = $1 AND en
 
 -- name: enqueue
 -- New rows are pending. An event that is there already stays as it is: the same stretch of the ledger is read more than once.
+-- Where an earlier event of the message has failed and waits, this one need not be looked at before that is due.
 INSERT INTO webhook_deliveries (workspace_id, endpoint_id, event_id, message_id, recipient_id, kind, occurred_at, state, due_at)
-SELECT $1, endpoint_id, event_id, message_id, recipient_id, kind, occurred_at, 'pending', $2
+SELECT $1, endpoint_id, event_id, message_id, recipient_id, kind, occurred_at, 'pending',
+       greatest($2::timestamptz, (SELECT CASE WHEN first.reason <> '' THEN first.due_at END FROM (
+           SELECT d.event_id, d.due_at, d.reason FROM webhook_deliveries d
+           WHERE d.workspace_id = $1 AND d.endpoint_id = e.endpoint_id AND d.message_id = e.message_id AND d.state = 'pending'
+           OFFSET 0) first ORDER BY first.event_id LIMIT 1))
 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::timestamptz[])
      AS e (endpoint_id, event_id, message_id, recipient_id, kind, occurred_at)
 ON CONFLICT (workspace_id, endpoint_id, event_id) DO NOTHING
@@ -93,15 +98,15 @@ RETURNING event_id;
 
 -- name: claim
 -- Counts a try and moves `due_at` past it, of what is due and the first of its message. As a look-up for each row, which ends at the
--- limit: as an anti-join it would read all that waits.
+-- limit: as an anti-join it would read all that waits, and without OFFSET 0 the key's order could tempt the planner to walk that.
 UPDATE webhook_deliveries SET tries = tries + 1, due_at = $4, first_tried_at = coalesce(first_tried_at, $3)
 WHERE workspace_id = $1 AND endpoint_id = $2 AND state = 'pending' AND event_id = ANY(ARRAY(
     SELECT d.event_id FROM webhook_deliveries d
     WHERE d.workspace_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending' AND d.due_at <= $3
-      AND d.event_id = (
-          SELECT first.event_id FROM webhook_deliveries first
-          WHERE first.workspace_id = $1 AND first.endpoint_id = $2 AND first.message_id = d.message_id AND first.state = 'pending'
-          ORDER BY first.event_id LIMIT 1)
+      AND d.event_id = (SELECT mine.event_id FROM (
+          SELECT m.event_id FROM webhook_deliveries m
+          WHERE m.workspace_id = $1 AND m.endpoint_id = $2 AND m.message_id = d.message_id AND m.state = 'pending'
+          OFFSET 0) mine ORDER BY mine.event_id LIMIT 1)
     ORDER BY d.due_at, d.event_id LIMIT $5 FOR UPDATE SKIP LOCKED))
 RETURNING event_id, message_id, recipient_id, kind, occurred_at, tries, first_tried_at;
 
