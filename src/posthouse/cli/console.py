@@ -36,7 +36,7 @@ Number: TypeAlias = Annotated[
 Installation: TypeAlias = Annotated[Where, Parameter(name="*")]
 Yes: TypeAlias = Annotated[bool, Parameter(name="--yes", negative="", help="Do not ask.")]
 HERE: Final = Where()
-_PIPE_COLUMNS: Final = 250  # of a table that a program reads after all: nothing is cut off
+PIPE_COLUMNS: Final = 250  # of a table that a program reads after all: nothing is cut off
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not an error of ours
@@ -101,7 +101,7 @@ def show(value: object, lines: Callable[[], object], *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode())
     else:
-        Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(lines())
+        Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(lines())
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> Table | Text:

@@ -28,6 +28,7 @@ class Nothing(Enum):
 
     AUTO_REPLY = "automatic reply"
     UNREADABLE = "report unreadable"
+    AUTH_FAILURE = "authentication failure report"
 
 
 Meaning: TypeAlias = Explained | Complaint | Unsubscribe | Nothing | No
@@ -49,7 +50,8 @@ def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
         return Nothing.AUTO_REPLY if not mail_from or dsn.is_auto_reply(block) or _is_report(block) else Unsubscribe()
     # Receivers also send complaints to the return path, which is all they have of an unregistered sender.
     if complaint := arf.parse(content):
-        return complaint
+        # RFC 6591: a program found that a message failed DMARC; nobody complained, so nobody is written to less.
+        return Nothing.AUTH_FAILURE if complaint.feedback_type == arf.AUTH_FAILURE else complaint
     if purpose is Purpose.COMPLAINT:
         return _other(block, mail_from, ONLY_COMPLAINTS)
     found = explain.explain(content)

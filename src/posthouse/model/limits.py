@@ -158,6 +158,27 @@ REPORTS_OF_A_KIND: Final = (
 )
 REPORT_FIELD_CHARS: Final = 2_000  # of one field of a report kept
 
+# --- What receivers report about a domain (DMARC, TLS)
+REPORT_OCTETS: Final = 26_214_400  # of one file as it comes; the largest receivers' reports, packed, stay far below
+REPORT_UNPACKED_OCTETS: Final = 134_217_728  # of all that is in it: some 200,000 records
+REPORT_RATIO: Final = 200  # unpacked to packed; honest XML stays below 60, a bomb made of zeros reaches 1,000 ...
+REPORT_RATIO_FROM_OCTETS: Final = 1_048_576  # ... which hurts nobody below this size
+REPORT_FILES: Final = 100  # in one archive or mail
+REPORT_ARCHIVE_DEPTH: Final = 2  # a .gz inside a .zip is seen; more is a trick
+REPORT_MAIL_DEPTH: Final = 2  # a mail forwarded as an attachment is seen
+REPORT_TEXT_CHARS: Final = 255  # of one value of a report kept, and of a file's name in an archive
+REPORT_XML_DEPTH: Final = 32
+REPORT_XML_NAMES: Final = 1_000  # different names of elements and attributes: the parser remembers each
+REPORT_XML_ELEMENTS: Final = 8_000_000  # of one report; 30 to a record
+REPORT_XML_TOKEN_OCTETS: Final = 1_048_576  # one tag or comment: the parser holds all of it
+REPORT_KEPT_OCTETS: Final = 134_217_728  # what the rows of one report may take in memory, as estimated
+REPORT_AUTH_RESULTS: Final = 10  # signatures, and SPF results, kept of one row
+REPORT_COUNT: Final = 1_000_000_000_000  # messages or sessions; a larger number is nonsense
+TLS_REPORT_OCTETS: Final = 4_194_304  # JSON is read at once, and takes 25 times its size when made to
+TLS_REPORT_POLICIES: Final = 1_000
+TLS_REPORT_FAILURES: Final = 10_000  # failure details of one report kept
+TLS_REPORT_STRINGS: Final = 50  # lines of one policy, and its host patterns
+
 # --- Signing and checking
 DKIM_RSA_BITS: Final = 2_048  # larger does not fit one DNS answer everywhere, smaller is refused by Gmail
 DKIM_RSA_BITS_ACCEPTED: Final = 1_024  # RFC 8301 3.2: weaker must not count

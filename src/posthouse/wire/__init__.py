@@ -24,6 +24,10 @@ A message on its way in is read by `parts.walk`; `verp.decode` says whom it is a
 the many letters about failures that have no fields. `dkim_verify.verify`, `spf.check_host` and
 `dmarc.evaluate` give the verdict a receiver would give; the lab shows it, and domains are checked with the same code.
 
+What receivers report about a domain comes as files: `report_files.read` finds them in whatever they are packed in (`unpacking`), and
+has `dmarc_aggregate` (as a stream, through `report_xml`), `dmarc_failure` and `tlsrpt_report` read them; `report_values` are the
+spellings they share.
+
 Readers take whatever strangers send: they are bounded, they never raise, and what they cannot read is left out or becomes a
 result with a reason. Writers refuse what could break out of its place. A peer that breaks a conversation's rules is a
 `RemoteProtocolError` or a refusing reply, never a crash.

@@ -7,6 +7,7 @@ from typing import Final
 from posthouse.wire import reports
 
 _STATUS_TYPES: Final = frozenset({"message/feedback-report"})
+AUTH_FAILURE: Final = "auth-failure"  # RFC 6591: about a domain in From, by its DMARC policy's wish; nobody complains
 _WRITER: Final = "Posthouse-Lab/1"
 
 
@@ -32,9 +33,7 @@ def parse(content: bytes) -> Complaint | None:
 
 def of_feedback(status: bytes, original_header: bytes) -> Complaint:
     """The complaint in a part of fields, with the header of the message it is about."""
-    named: dict[str, str] = {}
-    for group in reports.groups(status):
-        named = {**group, **named}
+    named = _named(status)
     return Complaint(
         feedback_type=named.get("feedback-type", "").lower(),
         user_agent=named.get("user-agent", ""),
@@ -45,6 +44,12 @@ def of_feedback(status: bytes, original_header: bytes) -> Complaint:
         original_header=original_header,
         original_message_id=reports.message_id_of(original_header),
     )
+
+
+def fields(content: bytes) -> tuple[dict[str, str], bytes] | None:
+    """The fields of the feedback part by lower-case name, and the header of the message it is about. Never raises."""
+    found = reports.read(content, _STATUS_TYPES)
+    return (_named(found.status), found.original_header) if found else None
 
 
 def write(complaint: Complaint, sender: str, to: str, now: datetime, entropy: bytes) -> bytes:
@@ -66,3 +71,10 @@ def write(complaint: Complaint, sender: str, to: str, now: datetime, entropy: by
         ("Reported-Domain", complaint.reported_domain),
     ])  # fmt: skip
     return reports.write(letter, "feedback-report", status, complaint.original_header, entropy)
+
+
+def _named(status: bytes) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for group in reports.groups(status):
+        named = {**group, **named}
+    return named

@@ -20,6 +20,7 @@ DSN = dsn.write(
     Report("mx.example.org", "", (RECIPIENT,), b"Subject: x\r\n"), "md@example.org", "b@c.test", NOW, bytes(16)
 )
 ARF = arf.write(Complaint("abuse", "fbl/1"), "fbl@example.org", "b@c.test", NOW, bytes(16))
+AUTH_FAILURE = arf.write(Complaint("auth-failure", "dmarc/1"), "dmarc@example.org", "b@c.test", NOW, bytes(16))
 PLAIN = b"From: anna@example.org\r\nSubject: stop\r\n\r\nPlease stop.\r\n"
 AWAY = b"From: anna@example.org\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nI am away.\r\n"
 BROKEN = b'Content-Type: multipart/report; report-type=delivery-status; boundary="x"\r\n\r\nnothing inside\r\n'
@@ -46,6 +47,8 @@ LOOPED = b"Received: by a; now\r\n" * 101 + PLAIN
         (Purpose.BOUNCE, "md@example.org", DSN, Explained),
         (Purpose.BOUNCE, "", QMAIL, Explained),
         (Purpose.BOUNCE, "", ARF, Complaint),
+        (Purpose.BOUNCE, "", AUTH_FAILURE, Nothing.AUTH_FAILURE),
+        (Purpose.COMPLAINT, "dmarc@example.org", AUTH_FAILURE, Nothing.AUTH_FAILURE),
         (Purpose.BOUNCE, "anna@example.org", PLAIN, ONLY_REPORTS),
         (Purpose.BOUNCE, "", PLAIN, Nothing.UNREADABLE),
         (Purpose.BOUNCE, "", AWAY, Nothing.AUTO_REPLY),
