@@ -1,16 +1,20 @@
 """The inbound role with a real database: no relay, no mailbox, and reports that change what they name and nothing else."""
 
 import asyncio
+import base64
 import contextlib
+import gzip
 import smtplib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from tests.verified import verified_domain
 
+from posthouse.accounts import workspaces
 from posthouse.accounts.directory import Directory
-from posthouse.intake import inbound
+from posthouse.intake import inbound, receiver_reports
 from posthouse.intake.accept import Door
 from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
@@ -178,3 +182,56 @@ async def test_a_report_for_a_recipient_that_is_not_known_any_more_is_taken_with
     office.recipient_id = UUID("01a20000-0000-7000-8000-000000000000")
     assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250
     assert await office.suppressed() == []
+
+
+AGGREGATE = b"""<feedback><report_metadata><org_name>Receiver</org_name><report_id>77</report_id></report_metadata>
+<policy_published><domain>shop.example</domain></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>4</count>
+</row></record></feedback>"""
+
+
+def with_attachment(content: bytes) -> bytes:
+    return (
+        b"From: dmarc@receiver.example\r\nSubject: Report Domain: shop.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: text/plain\r\n\r\nA report.\r\n--x\r\nContent-Type: application/gzip\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(content).replace(b"\n", b"\r\n")
+        + b"--x--\r\n"
+    )
+
+
+async def messages_reported(office: Office) -> list[tuple[str, int]]:
+    rows = await office.process.pool.fetch("SELECT organisation, messages FROM dmarc_reports WHERE source = 'mail'")
+    return [(row["organisation"], row["messages"]) for row in rows]
+
+
+async def test_reports_about_our_domains_come_to_the_address_of_the_workspace(office: Office) -> None:
+    await verified_domain(office.process, office.workspace_id, "shop.example")
+    workspace = await workspaces.find(office.process.pool, office.workspace_id)
+    assert workspace
+    address = receiver_reports.address(office.process, workspace)
+    mail = with_attachment(gzip.compress(AGGREGATE))
+    for _ in range(2):
+        assert (await office.deliver(address, mail, "dmarc@receiver.example"))[0] == 250
+    assert await messages_reported(office) == [("Receiver", 4)]
+    assert await office.kinds() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"Subject: hello\r\n\r\nhello\r\n", with_attachment(gzip.compress(AGGREGATE)[:-9]),
+     with_attachment(b"hello"), with_attachment(gzip.compress(bytes(9_000_000)))],
+)  # fmt: skip
+async def test_a_mail_there_that_holds_nothing_for_us_is_taken_and_left(office: Office, content: bytes) -> None:
+    workspace = await workspaces.find(office.process.pool, office.workspace_id)
+    assert workspace
+    address = receiver_reports.address(office.process, workspace)
+    assert (await office.deliver(address, content, "dmarc@receiver.example"))[0] == 250
+    assert await messages_reported(office) == []
+
+
+async def test_an_address_for_reports_names_the_workspace_itself(office: Office) -> None:
+    await verified_domain(office.process, office.workspace_id, "shop.example")
+    forged = office.address(Purpose.REPORT)  # signed, but with a recipient's id in it
+    assert (await office.deliver(forged, with_attachment(AGGREGATE)))[0] == 250
+    assert await messages_reported(office) == []
+    assert (await office.deliver(office.address(Purpose.REPORT, b"other secret"), with_attachment(AGGREGATE)))[0] == 550

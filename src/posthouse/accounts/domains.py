@@ -35,7 +35,19 @@ from posthouse.runtime.process import Process
 from posthouse.runtime.settings import Settings
 from posthouse.wire.dkim_keys import Algorithm
 
-__all__ = ["SendingDomain", "TxtLookup", "add", "add_keys", "assign", "find", "listing", "records", "remove", "verify"]
+__all__ = [
+    "SendingDomain",
+    "TxtLookup",
+    "add",
+    "add_keys",
+    "assign",
+    "find",
+    "listing",
+    "records",
+    "remove",
+    "verified_above",
+    "verify",
+]
 
 SQL = queries.load(__package__)
 
@@ -121,6 +133,14 @@ async def find(connection: Executor, workspace_id: UUID, name_or_id: str | UUID)
     else:
         row = await connection.fetchrow(SQL.domain_by_name, workspace_id, domain_name(name_or_id))
     return (await _with_keys(connection, workspace_id, [row]))[0] if row else None
+
+
+async def verified_above(connection: Executor, workspace_id: UUID, name: str) -> str | None:
+    """The verified domain that `name` (lower-case A-label) is, or is below; whoever has a domain has the names in it."""
+    labels = name.split(".")
+    names = [".".join(labels[at:]) for at in range(len(labels))]
+    found: str | None = await connection.fetchval(SQL.verified_among, workspace_id, names)
+    return found
 
 
 async def remove(change: Change, domain_id: UUID) -> bool:

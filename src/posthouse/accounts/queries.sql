@@ -188,6 +188,11 @@ SELECT count(*) FROM sending_domains WHERE workspace_id = $1;
 -- What a domain that may be sent from is for; no row for any other.
 SELECT mail_classes FROM sending_domains WHERE workspace_id = $1 AND name = $2 AND verified_at IS NOT NULL;
 
+-- name: verified_among
+-- The longest of these names that is a verified domain.
+SELECT name FROM sending_domains
+WHERE workspace_id = $1 AND name = ANY ($2::text[]) AND verified_at IS NOT NULL ORDER BY length(name) DESC LIMIT 1;
+
 -- name: insert_domain
 INSERT INTO sending_domains (workspace_id, domain_id, name, ownership_token, created_at, mail_classes)
 VALUES ($1, $2, $3, $4, $5, $6)

@@ -18,7 +18,7 @@ from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
 from posthouse.intake import notices, soft_bounces
 from posthouse.intake.accept import Door
-from posthouse.ledger import attempts, classify, counting, events, mass
+from posthouse.ledger import attempts, classify, counting, events, mass, receiver_reports
 from posthouse.ledger.attempts import Attempt
 from posthouse.ledger.events import Event
 from posthouse.ledger.soft import Soft, is_soft
@@ -224,3 +224,4 @@ async def tidy(process: Process) -> None:
         for workspace_id in await claims.workspaces(connection):
             await keys.drop_old(connection, workspace_id, now - timedelta(seconds=limits.IDEMPOTENCY_WINDOW_S))
             await mass.drop_old(connection, workspace_id, now)
+            await receiver_reports.drop_old(connection, workspace_id, now)

@@ -14,6 +14,10 @@ hands reports (RFC 3464) to the same door. The worker role calls it.
 `smtp` is the host of the submission role, `inbound` that of the role that takes reports, complaints and unsubscribes;
 `listener` is the socket side both share. `reports.apply` turns what came back into facts.
 
+`receiver_reports.ReportDesk` takes what receivers report about a workspace's domains (DMARC, TLS), as a file or as a mail to the
+address it signs for each workspace: each report is read on a thread, belongs to a verified domain or is left, and is kept in a
+transaction of its own.
+
 `operate` is what people do to queued mail by hand, with events and audit: actions on a selection, suspensions, draining.
 
 `suppressing` is what people do to the suppression list and the list of invalid addresses, with audit; `suppression_csv` (pure) reads and

@@ -1,4 +1,4 @@
-"""The role inbound: port 25, for what comes back and nothing else (bounces, complaints, unsubscribes by mail).
+"""The role inbound: port 25, for what comes back and nothing else (bounces, complaints, unsubscribes, receivers' reports by mail).
 
 RCPT takes only addresses we signed ourselves; there is no mailbox and no relay. One mail: `InboundSession._recipient` ->
 `returned.meaning` -> `reports.apply_...` -> COMMIT -> 250.
@@ -6,16 +6,18 @@ RCPT takes only addresses we signed ourselves; there is no mailbox and no relay.
 
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from posthouse.accounts.attempts import source_of
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.workspaces import Workspace
 from posthouse.intake import reports
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.listener import Listener
-from posthouse.intake.returned import Meaning, Nothing, Unsubscribe, meaning
+from posthouse.intake.receiver_reports import ReportDesk, Taken
+from posthouse.intake.returned import Meaning, Nothing, ReceiverReport, Unsubscribe, meaning
 from posthouse.ledger.explain import Explained
 from posthouse.model.limits import CONNECTIONS_PER_ADDRESS, INBOUND_ADDRESSES
+from posthouse.model.words import ReportSource
 from posthouse.runtime import network
 from posthouse.runtime.process import Process
 from posthouse.wire import verp
@@ -29,7 +31,7 @@ async def main(process: Process) -> None:
     """Serve until the process is asked to stop, then let open transactions end."""
     settings = process.settings.inbound
     async with Directory.open(process) as directory:
-        office = ReturnsOffice(process, directory, return_path_secret(process))
+        office = ReturnsOffice(process, directory, return_path_secret(process), ReportDesk(process))
         listener = Listener(
             lambda _: InboundSession(office),
             log=process.log,
@@ -57,6 +59,7 @@ class ReturnsOffice:
     process: Process
     directory: Directory
     secret: bytes
+    desk: ReportDesk
 
     def token(self, address: str) -> ReturnToken | None:
         """What a signed address of ours says; None for every other address.
@@ -74,7 +77,7 @@ class ReturnsOffice:
         workspace = await self.directory.workspace_by_number(token.workspace_number)
         changed = False
         if workspace is not None and not isinstance(meant, Nothing):
-            changed = await self._apply(workspace.workspace_id, token, meant)
+            changed = await self._apply(workspace, token, meant, mail)
         note = _note(meant)
         self.process.log.info(
             "report.received", purpose=token.purpose.name.lower(), meaning=note, changed=changed, octets=len(mail.data)
@@ -89,12 +92,22 @@ class ReturnsOffice:
             self.process.log.exception("report.unreadable", octets=len(mail.data))
             return Nothing.UNREADABLE
 
-    async def _apply(self, workspace_id: UUID, token: ReturnToken, meant: Meaning) -> bool:
+    async def _apply(self, workspace: Workspace, token: ReturnToken, meant: Meaning, mail: MessageReceived) -> bool:
+        workspace_id = workspace.workspace_id
+        if isinstance(meant, ReceiverReport):
+            return await self._receiver_reports(workspace, token, mail.data)
         if isinstance(meant, Explained):
             return await reports.apply_report(self.process, workspace_id, token.recipient_id, meant)
         if isinstance(meant, Unsubscribe):
             return await reports.apply_unsubscribe(self.process, workspace_id, token.recipient_id)
         return await reports.apply_complaint(self.process, workspace_id, token.recipient_id)
+
+    async def _receiver_reports(self, workspace: Workspace, token: ReturnToken, content: bytes) -> bool:
+        """What cannot be read or kept is logged and no reason to refuse: the program at the other end would not read why."""
+        if token.recipient_id != workspace.workspace_id:
+            return False
+        outcomes = await self.desk.take(workspace, content, ReportSource.MAIL)
+        return any(isinstance(outcome, Taken) and outcome.new for outcome in outcomes)
 
 
 def _note(meant: Meaning) -> str:

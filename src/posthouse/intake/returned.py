@@ -23,6 +23,11 @@ class Unsubscribe:
     """Somebody wrote to an unsubscribe address: the writing is the wish (RFC 2369 3.2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiverReport:
+    """A mail to the address for reports about our domains: whatever is in it is read on."""
+
+
 class Nothing(Enum):
     """Accepted, and nothing changes; the value is logged."""
 
@@ -31,7 +36,7 @@ class Nothing(Enum):
     AUTH_FAILURE = "authentication failure report"
 
 
-Meaning: TypeAlias = Explained | Complaint | Unsubscribe | Nothing | No
+Meaning: TypeAlias = Explained | Complaint | Unsubscribe | ReceiverReport | Nothing | No
 
 _TELLING: Final = frozenset({Kind.BOUNCE, Kind.DELAY, Kind.SUCCESS})
 """What tells of a delivery; anything else at a bounce address is an answer."""
@@ -46,6 +51,8 @@ def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
     block, _ = headers.split(content)
     if headers.count(block, "Received") > RECEIVED_HOPS:
         return LOOP
+    if purpose is Purpose.REPORT:
+        return ReceiverReport()
     if purpose is Purpose.UNSUBSCRIBE:
         return Nothing.AUTO_REPLY if not mail_from or dsn.is_auto_reply(block) or _is_report(block) else Unsubscribe()
     # Receivers also send complaints to the return path, which is all they have of an unregistered sender.

@@ -5,7 +5,8 @@ what the receiver said and the SMTP transcript), `event_counts` (events by quart
 `event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to, each with scope,
 reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message),
 `mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
-many that somebody was told).
+many that somebody was told). `dmarc_reports` with `dmarc_rows`, `dmarc_failures`, and `tls_reports` with `tls_report_policies` and
+`tls_report_failures` hold what receivers report about a workspace's domains, each report once.
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
@@ -16,6 +17,9 @@ sent marketing.
 What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what
 it is, the wire's `notice` and `dsn` whom it is about, and the same `classify` what that means, by the rules of `bounces.toml`
 (`bounce_rules`). `report.reading` says what of it to record for the one recipient the return path names. All of this is pure.
+
+Reports of receivers are added by `dmarc_reports` and `tls_reports` in one transaction each, and read as sums over sources, days,
+policies and results; `receiver_reports` is what they share.
 
 It knows nobody who reads it: reactions pull events after their own cursor. It never decides about retries, never touches the
 outbox, and never calls upwards.

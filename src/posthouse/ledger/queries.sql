@@ -201,3 +201,118 @@ WHERE workspace_id = $1 AND event_id = ANY($2::uuid[]) AND event_id >= $3 AND ev
 
 -- name: has_events_from
 SELECT EXISTS (SELECT FROM events WHERE workspace_id = $1 AND event_id >= $2);
+-- name: add_dmarc_report
+-- No row comes back when the report is here already.
+INSERT INTO dmarc_reports (workspace_id, report_id, domain, about, organisation, external_id, contact, begins_at, ends_at, policy, rows,
+                           messages, passed, received_at, source)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (workspace_id, organisation, external_id, about) DO NOTHING RETURNING report_id;
+
+-- name: add_dmarc_rows
+INSERT INTO dmarc_rows (workspace_id, report_id, number, source_ip, messages, disposition, dkim_aligned, spf_aligned, header_from,
+                        envelope_from, envelope_to, dkim, spf, overrides)
+SELECT $1, $2, r.*
+FROM unnest($3::integer[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::boolean[], $9::text[], $10::text[], $11::text[],
+            $12::text[], $13::text[], $14::text[]) AS r;
+
+-- name: add_dmarc_failure
+INSERT INTO dmarc_failures (workspace_id, report_id, domain, about, fingerprint, reporter, arrived_at, source_ip, failure, delivery,
+                            mail_from, dkim_domain, dkim_selector, message_id, received_at, source)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (workspace_id, fingerprint) DO NOTHING RETURNING report_id;
+
+-- name: reported_domains
+-- Each domain reports tell of since $2, with what they say in all.
+SELECT domain, sum(messages)::bigint AS messages, sum(passed)::bigint AS passed, sum(sessions)::bigint AS sessions,
+       sum(failed)::bigint AS failed
+FROM (
+    SELECT domain, messages, passed, 0 AS sessions, 0 AS failed FROM dmarc_reports WHERE workspace_id = $1 AND begins_at >= $2
+    UNION ALL
+    SELECT domain, 0, 0, successful + failed, failed FROM tls_report_policies WHERE workspace_id = $1 AND begins_at >= $2
+) told
+GROUP BY domain ORDER BY domain;
+
+-- name: dmarc_totals
+SELECT count(*) AS reports, coalesce(sum(messages), 0)::bigint AS messages, coalesce(sum(passed), 0)::bigint AS passed,
+       count(DISTINCT organisation) AS organisations
+FROM dmarc_reports WHERE workspace_id = $1 AND domain = $2 AND begins_at >= $3;
+
+-- name: dmarc_days
+-- A report counts for the day it begins on, as its sender's days are not ours.
+SELECT (begins_at AT TIME ZONE 'UTC')::date AS day, sum(passed)::bigint AS passed, sum(messages - passed)::bigint AS failed
+FROM dmarc_reports WHERE workspace_id = $1 AND domain = $2 AND begins_at >= $3 GROUP BY day ORDER BY day;
+
+-- name: dmarc_sources
+-- Who sent mail in the domain's name, the most first.
+SELECT r.source_ip, sum(r.messages)::bigint AS messages,
+       coalesce(sum(r.messages) FILTER (WHERE r.dkim_aligned), 0)::bigint AS dkim_aligned,
+       coalesce(sum(r.messages) FILTER (WHERE r.spf_aligned), 0)::bigint AS spf_aligned,
+       coalesce(sum(r.messages) FILTER (WHERE r.dkim_aligned OR r.spf_aligned), 0)::bigint AS passed,
+       coalesce(sum(r.messages) FILTER (WHERE r.disposition = 'quarantine'), 0)::bigint AS quarantined,
+       coalesce(sum(r.messages) FILTER (WHERE r.disposition = 'reject'), 0)::bigint AS rejected,
+       (array_agg(DISTINCT p.organisation ORDER BY p.organisation))[1:$5] AS organisations, count(*) OVER () AS sources
+FROM dmarc_reports p JOIN dmarc_rows r ON r.workspace_id = p.workspace_id AND r.report_id = p.report_id
+WHERE p.workspace_id = $1 AND p.domain = $2 AND p.begins_at >= $3
+GROUP BY r.source_ip ORDER BY messages DESC, r.source_ip LIMIT $4;
+
+-- name: dmarc_rows_of_source
+-- What reports say about one source, summed over reports that say the same.
+SELECT sum(r.messages)::bigint AS messages, r.disposition, r.dkim_aligned, r.spf_aligned, r.header_from, r.envelope_from, r.dkim, r.spf,
+       r.overrides, (array_agg(DISTINCT p.organisation ORDER BY p.organisation))[1:$6] AS organisations
+FROM dmarc_reports p JOIN dmarc_rows r ON r.workspace_id = p.workspace_id AND r.report_id = p.report_id
+WHERE p.workspace_id = $1 AND p.domain = $2 AND p.begins_at >= $3 AND r.source_ip = $4
+GROUP BY r.disposition, r.dkim_aligned, r.spf_aligned, r.header_from, r.envelope_from, r.dkim, r.spf, r.overrides
+ORDER BY messages DESC LIMIT $5;
+
+-- name: dmarc_failures
+SELECT about, reporter, arrived_at, source_ip, failure, delivery, mail_from, dkim_domain, dkim_selector, message_id
+FROM dmarc_failures WHERE workspace_id = $1 AND domain = $2 AND arrived_at >= $3 ORDER BY arrived_at DESC, report_id LIMIT $4;
+
+-- name: add_tls_report
+INSERT INTO tls_reports (workspace_id, report_id, organisation, external_id, contact, begins_at, ends_at, received_at, source)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (workspace_id, organisation, external_id) DO NOTHING RETURNING report_id;
+
+-- name: add_tls_policies
+INSERT INTO tls_report_policies (workspace_id, report_id, begins_at, number, domain, about, policy, strings, hosts, successful, failed)
+SELECT $1, $2, $3, r.*
+FROM unnest($4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[]) AS r;
+
+-- name: add_tls_failures
+INSERT INTO tls_report_failures (workspace_id, report_id, policy_number, number, result, sessions, sending_ip, receiving_host,
+                                 receiving_ip, reason, information)
+SELECT $1, $2, r.*
+FROM unnest($3::integer[], $4::integer[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) AS r;
+
+-- name: tls_policies_reported
+SELECT c.policy, sum(c.successful)::bigint AS successful, sum(c.failed)::bigint AS failed, count(*) AS reports,
+       (array_agg(DISTINCT t.organisation ORDER BY t.organisation))[1:$4] AS organisations
+FROM tls_report_policies c JOIN tls_reports t ON t.workspace_id = c.workspace_id AND t.report_id = c.report_id
+WHERE c.workspace_id = $1 AND c.domain = $2 AND c.begins_at >= $3
+GROUP BY c.policy ORDER BY c.policy;
+
+-- name: tls_failures_reported
+SELECT c.policy, f.result, f.receiving_host, sum(f.sessions)::bigint AS sessions, max(f.reason) AS reason,
+       (array_agg(DISTINCT f.sending_ip ORDER BY f.sending_ip) FILTER (WHERE f.sending_ip <> ''))[1:$5] AS sending_ips
+FROM tls_report_policies c
+JOIN tls_report_failures f
+     ON f.workspace_id = c.workspace_id AND f.report_id = c.report_id AND f.policy_number = c.number
+WHERE c.workspace_id = $1 AND c.domain = $2 AND c.begins_at >= $3
+GROUP BY c.policy, f.result, f.receiving_host ORDER BY sessions DESC, f.result, f.receiving_host LIMIT $4;
+
+-- name: reported_lately
+-- Reports and their rows that came by mail since $2, where anybody may send them.
+SELECT count(*) AS reports, coalesce(sum(rows), 0)::bigint AS rows FROM (
+    SELECT rows FROM dmarc_reports WHERE workspace_id = $1 AND received_at >= $2 AND source = 'mail'
+    UNION ALL SELECT 1 FROM dmarc_failures WHERE workspace_id = $1 AND received_at >= $2 AND source = 'mail'
+    UNION ALL SELECT 1 FROM tls_reports WHERE workspace_id = $1 AND received_at >= $2 AND source = 'mail'
+) came;
+
+-- name: forget_dmarc_reports
+DELETE FROM dmarc_reports WHERE workspace_id = $1 AND received_at < $2;
+
+-- name: forget_dmarc_failures
+DELETE FROM dmarc_failures WHERE workspace_id = $1 AND received_at < $2;
+
+-- name: forget_tls_reports
+DELETE FROM tls_reports WHERE workspace_id = $1 AND received_at < $2;

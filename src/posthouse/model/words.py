@@ -109,6 +109,14 @@ class MassPolicy(StrEnum):
     REFUSE = "refuse"
 
 
+class ReportSource(StrEnum):
+    """How a receiver's report came in."""
+
+    API = "api"
+    PAGE = "page"
+    MAIL = "mail"
+
+
 class Scope(StrEnum):
     """What a credential may do."""
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from posthouse.accounts.directory import Directory
 from posthouse.intake.accept import Door
+from posthouse.intake.receiver_reports import ReportDesk
 from posthouse.model.limits import KEEP_ALIVE_S, WEB_CONNECTIONS, WEB_DRAIN_S
 from posthouse.runtime import network
 from posthouse.runtime.process import Process
@@ -35,7 +36,7 @@ async def opened(process: Process) -> AsyncIterator[Rooms]:
     async with Directory.open(process) as directory:
         door = Door.open(process, directory)
         try:
-            yield Rooms(process, directory, door)
+            yield Rooms(process, directory, door, ReportDesk(process))
         finally:
             await door.close()
 

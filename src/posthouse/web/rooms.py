@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 from posthouse.accounts.directory import Directory
 from posthouse.intake.accept import Door
+from posthouse.intake.receiver_reports import ReportDesk
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The process with its pool and clock, who may do what, and the door messages go in by."""
+    """The process with its pool and clock, who may do what, the door messages go in by, and the desk for receivers' reports."""
 
     process: Process
     directory: Directory
     door: Door
+    reports: ReportDesk
 
     def resolver(self) -> Resolver:
         """The DNS without a memory: who asks whether a record is there has just published it."""

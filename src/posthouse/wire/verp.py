@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     BOUNCE = "b"
     COMPLAINT = "c"
     UNSUBSCRIBE = "u"
+    REPORT = "r"  # what receivers report about the workspace's domains; its id is the workspace's own
 
 
 @dataclass(frozen=True, slots=True)

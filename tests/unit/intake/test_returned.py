@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from posthouse.intake.answers import No
-from posthouse.intake.returned import LOOP, ONLY_COMPLAINTS, ONLY_REPORTS, Nothing, Unsubscribe, meaning
+from posthouse.intake.returned import LOOP, ONLY_COMPLAINTS, ONLY_REPORTS, Nothing, ReceiverReport, Unsubscribe, meaning
 from posthouse.ledger.explain import Explained
 from posthouse.wire import arf, dsn
 from posthouse.wire.arf import Complaint
@@ -66,6 +66,9 @@ LOOPED = b"Received: by a; now\r\n" * 101 + PLAIN
         (Purpose.UNSUBSCRIBE, "anna@example.org", AWAY, Nothing.AUTO_REPLY),
         (Purpose.UNSUBSCRIBE, "md@example.org", DSN, Nothing.AUTO_REPLY),
         (Purpose.UNSUBSCRIBE, "anna@example.org", LOOPED, LOOP),
+        (Purpose.REPORT, "dmarc@example.org", PLAIN, ReceiverReport),
+        (Purpose.REPORT, "", AUTH_FAILURE, ReceiverReport),
+        (Purpose.REPORT, "dmarc@example.org", LOOPED, LOOP),
     ],
 )
 def test_each_address_takes_what_it_is_for(purpose: Purpose, mail_from: str, content: bytes, expected: object) -> None:
