@@ -181,6 +181,7 @@ REPORTS_READ_AT_ONCE: Final = 2  # by one process; each takes memory and a core 
 REPORT_DAYS: Final = 90  # looked back by one answer or page
 REPORT_DAYS_DEFAULT: Final = 30
 REPORT_SOURCES: Final = 1_000  # in one answer, the most messages first
+REPORT_SOURCES_DEFAULT: Final = 100
 REPORT_ORGANISATIONS_SHOWN: Final = 10  # named beside one source
 TLS_REPORT_OCTETS: Final = 4_194_304  # JSON is read at once, and takes 25 times its size when made to
 TLS_REPORT_POLICIES: Final = 1_000

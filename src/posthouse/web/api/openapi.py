@@ -71,7 +71,7 @@ def _operation(operation: Operation, by_type: dict[type, Any]) -> dict[str, Any]
         },
     }
     if operation.body is not None:
-        media = {"schema": operation.body, "example": operation.example}
+        media = {"schema": operation.body} | ({} if operation.example is None else {"example": operation.example})
         described["requestBody"] = {"required": operation.body_required, "content": {operation.media: media}}
     return described
 
@@ -80,7 +80,7 @@ def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": place,
-        "required": False,
+        "required": parameter.required,
         "description": parameter.description,
         "schema": parameter.schema,
     }

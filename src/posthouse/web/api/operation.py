@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from posthouse.model.words import Scope
 from posthouse.web.api.exchange import JSON, Answer, Exchange
+
+ANY_MEDIA: Final = "application/octet-stream"
+"""A body that is told by its content, whatever the client calls it; it comes whole, within the bounds of every body."""
 
 Schema = Mapping[str, Any]  # JSON Schema 2020-12, as OpenAPI 3.1 uses it
 
@@ -17,6 +20,7 @@ class Parameter:
     name: str
     schema: Schema
     description: str
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Reply:
 class Operation:
     """One method of one path. `problems` are the statuses it refuses with beside those every operation has.
 
-    A body of another `media` than JSON is handed over as it arrives.
+    A body of another `media` than JSON or ANY_MEDIA is handed over as it arrives.
     """
 
     method: str

@@ -19,7 +19,7 @@ from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.web.api.bodies import BodyRefusedError, ClientGoneError, Held, Receive, arriving, read_body
 from posthouse.web.api.caller import api_key, client_ip
 from posthouse.web.api.exchange import JSON, Answer, Exchange
-from posthouse.web.api.operation import Operation
+from posthouse.web.api.operation import ANY_MEDIA, Operation
 from posthouse.web.api.problems import invalid, refusal, refuse
 from posthouse.web.api.shapes import from_text
 from posthouse.web.rooms import Rooms
@@ -98,9 +98,9 @@ class Api:
             return query
         if operation.body is None:
             return await _in_time(operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b"")))
-        if refused := _media_refused(headers, operation.media):
+        if operation.media != ANY_MEDIA and (refused := _media_refused(headers, operation.media)):
             return refused
-        if operation.media != JSON:
+        if operation.media not in {JSON, ANY_MEDIA}:
             chunks = arriving(receive)
             return await operation.run(Exchange(self._rooms, submitter, "", parameters, query, headers, b"", chunks))
         body = await read_body(receive, headers.get("content-length", ""), self._held)

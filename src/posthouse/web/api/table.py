@@ -24,6 +24,7 @@ from posthouse.web.api import (
 )
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
+from posthouse.web.api.report_table import REPORT_OPERATIONS
 from posthouse.web.api.submit import MessageReceipt, Results, submit
 from posthouse.web.api.suppression_table import SUPPRESSIONS
 from posthouse.web.api.table_domains import DOMAIN_OPERATIONS
@@ -252,6 +253,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         ),
         group="Statistics",
     ),
+    *REPORT_OPERATIONS,
     *DOMAIN_OPERATIONS,
     Operation(
         "GET",
