@@ -148,7 +148,8 @@ def _operation(method: str, path: str, described: Mapping[str, Any]) -> str:
             lines.append(f"| `{each['name']}` | {each['in']} | {_cell(words(each['schema']))} | {said} |")
         lines.append("")
     for kind, media in described.get("requestBody", {}).get("content", {}).items():
-        example = media["example"]
+        if (example := media.get("example")) is None:
+            continue
         text = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
         lines += [f"```{kind.rpartition('/')[2]}", text.rstrip(), "```", ""]
     for status, reply in described["responses"].items():

@@ -80,6 +80,7 @@ PURE = [
             "cli/message_text",
             "web/pages/selecting",
             "web/pages/words",
+            "web/pages/report_plot",
             "bench/figures",
             "bench/mails",
             "bench/chart",

@@ -89,7 +89,7 @@ async def test_a_report_goes_in_and_its_sources_come_out(web: Web) -> None:
     good, bad = said["sources"]
     assert good == {
         "source_ip": "192.0.2.1", "messages": 10, "passed": 10, "failed": 0, "dkim_aligned": 10, "spf_aligned": 0,
-        "dispositions": {"none": 10, "quarantine": 0, "reject": 0}, "organisations": ["Receiver"],
+        "dispositions": {"none": 10, "quarantine": 0, "reject": 0}, "organisations": ["Receiver"], "reporters": 1,
     }  # fmt: skip
     assert (bad["failed"], bad["dispositions"]["quarantine"]) == (4, 4)
     assert said["report_address"].startswith("r")

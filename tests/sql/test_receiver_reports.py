@@ -125,7 +125,7 @@ async def test_sources_and_days_are_sums_over_all_reports(process: Process, acme
         assert await dmarc_reports.totals(*about) == dmarc_reports.Totals(2, 14, 9, 2)
         found, count = await dmarc_reports.sources(*about, most=1)
         assert count == 2
-        assert found == [dmarc_reports.Source("192.0.2.1", 9, 5, 9, 9, 0, 0, ("Other", "Receiver"))]
+        assert found == [dmarc_reports.Source("192.0.2.1", 9, 5, 9, 9, 0, 0, ("Other", "Receiver"), 2)]
         (_, bad), _ = await dmarc_reports.sources(*about, most=9)
         assert (bad.messages, bad.passed, bad.quarantined, bad.rejected) == (5, 0, 3, 2)
         assert [(each.day.day, each.passed, each.failed) for each in await dmarc_reports.days(*about)] == [

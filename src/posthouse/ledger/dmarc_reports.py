@@ -41,7 +41,7 @@ class DayTotals:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One address that sent mail in a domain's name; `organisations` are some of the receivers that saw it."""
+    """One address that sent mail in a domain's name; `organisations` are some of the `reporters` that saw it."""
 
     source_ip: str
     messages: int
@@ -51,6 +51,7 @@ class Source:
     quarantined: int
     rejected: int
     organisations: tuple[str, ...]
+    reporters: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,8 @@ SELECT r.source_ip, sum(r.messages)::bigint AS messages,
        coalesce(sum(r.messages) FILTER (WHERE r.dkim_aligned OR r.spf_aligned), 0)::bigint AS passed,
        coalesce(sum(r.messages) FILTER (WHERE r.disposition = 'quarantine'), 0)::bigint AS quarantined,
        coalesce(sum(r.messages) FILTER (WHERE r.disposition = 'reject'), 0)::bigint AS rejected,
-       (array_agg(DISTINCT p.organisation ORDER BY p.organisation))[1:$5] AS organisations, count(*) OVER () AS sources
+       (array_agg(DISTINCT p.organisation ORDER BY p.organisation))[1:$5] AS organisations,
+       count(DISTINCT p.organisation) AS reporters, count(*) OVER () AS sources
 FROM dmarc_reports p JOIN dmarc_rows r ON r.workspace_id = p.workspace_id AND r.report_id = p.report_id
 WHERE p.workspace_id = $1 AND p.domain = $2 AND p.begins_at >= $3
 GROUP BY r.source_ip ORDER BY messages DESC, r.source_ip LIMIT $4;

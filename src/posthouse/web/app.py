@@ -7,6 +7,7 @@ import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 
+from posthouse.model.limits import FORM_OCTETS, UPLOAD_OCTETS
 from posthouse.web import pages
 from posthouse.web.api import openapi, reference
 from posthouse.web.api.bodies import Held, Receive, bounded
@@ -20,6 +21,7 @@ from posthouse.web.security import Send, secured
 if TYPE_CHECKING:
     from litestar.types import ExceptionHandlersMap
 
+UPLOADS: Final = "/reports"  # the one form with a file in it
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -58,7 +60,7 @@ class Front:
         elif answer := await self._plain(path, scope["method"]):
             await write(answer, send)
         else:
-            with bounded(receive, self._forms) as receiving:
+            with bounded(receive, self._forms, UPLOAD_OCTETS if path == UPLOADS else FORM_OCTETS) as receiving:
                 await self._behind(scope, receiving, secured(send))  # type: ignore[arg-type]
 
     async def _plain(self, path: str, method: str) -> Answer | None:

@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from posthouse.ledger.dmarc_reports import DayTotals
 from posthouse.model.words import Kind, Pool, Source, State
 from posthouse.outbox.messages import Filters, RecipientRow
 from posthouse.outbox.operator import CANCEL
 from posthouse.outbox.sites import SiteNote, Standing
 from posthouse.outbox.waiting import FREE, Situation
-from posthouse.web.pages import assets, query, reading, selecting, story, words
+from posthouse.web.pages import assets, query, reading, report_plot, selecting, story, words
 from posthouse.web.pages.home import Day, nice_top, plot
 from posthouse.web.pages.sign_in_pages import local
 from posthouse.web.text import Speech
@@ -226,3 +227,25 @@ def test_a_condition_that_cannot_be_read_is_never_passed_over(params: dict[str, 
     asked = selecting.read(params, NOW)
     assert asked.selection is None
     assert list(asked.errors) == [bad]
+
+
+def test_reports_are_plotted_day_by_day_also_where_nobody_reported() -> None:
+    days = [DayTotals(date(2026, 11, 19), 30, 10), DayTotals(date(2026, 11, 21), 0, 5)]
+    drawn = report_plot.plot(days, date(2026, 11, 15), date(2026, 11, 21), SPEECH)
+    assert [(bar["passed"], bar["failed"]) for bar in drawn["bars"]] == [(0, 0)] * 4 + [(30, 10), (0, 0), (0, 5)]
+    assert drawn["bars"][4]["title"] == "19 Nov: 30 passed, 10 failed"
+    (good, bad), (alone,) = drawn["bars"][4]["pieces"], drawn["bars"][6]["pieces"]
+    assert good["y"] == bad["y"] + bad["height"], "they stand on one another"
+    assert (alone["tone"], alone["y"] + alone["height"]) == ("bad", 176)
+    assert [line["label"] for line in drawn["lines"]] == ["0", "20", "40"]
+    assert 1 <= sum(bar["named"] for bar in drawn["bars"]) <= 7
+
+
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_bars_of_reports_stay_inside_the_picture(days: int) -> None:
+    last = date(2026, 11, 21)
+    drawn = report_plot.plot([], last - timedelta(days=days - 1), last, SPEECH)
+    assert len(drawn["bars"]) == days
+    assert drawn["width"] > 1
+    assert drawn["bars"][-1]["x"] + drawn["width"] <= 640
+    assert 3 <= sum(bar["named"] for bar in drawn["bars"]) <= 7

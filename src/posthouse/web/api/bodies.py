@@ -16,7 +16,6 @@ from posthouse.model.limits import (
     CSV_IDLE_S,
     CSV_OCTETS,
     DATA_DISCARD_OCTETS,
-    FORM_OCTETS,
     FORMS_OCTETS,
 )
 from posthouse.web.api.exchange import Answer
@@ -115,8 +114,8 @@ async def arriving(receive: Receive) -> AsyncIterator[bytes]:
 
 
 @contextlib.contextmanager
-def bounded(receive: Receive, held: Held) -> Iterator[Receive]:
-    """`receive` for what reads bodies itself (forms): past the size, the time, or what all forms together may hold, the client is
+def bounded(receive: Receive, held: Held, most: int) -> Iterator[Receive]:
+    """`receive` for what reads bodies itself (forms): past `most` octets, the time, or what all forms together may hold, the client is
     as good as gone. What it held is given back at the end of the block.
     """
     size = 0
@@ -134,7 +133,7 @@ def bounded(receive: Receive, held: Held) -> Iterator[Receive]:
         size += chunk
         held.octets += chunk
         complete = complete or not message.get("more_body")
-        return message if size <= FORM_OCTETS and held.octets <= FORMS_OCTETS else {"type": "http.disconnect"}
+        return message if size <= most and held.octets <= FORMS_OCTETS else {"type": "http.disconnect"}
 
     try:
         yield receiving

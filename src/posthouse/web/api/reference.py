@@ -51,7 +51,7 @@ def _operation(method: str, path: str, described: Mapping[str, Any]) -> dict[str
             for each in described["parameters"]
         ],
         "fields": _fields(media["schema"]) if media else [],
-        "example": _example(media["example"]) if media else "",
+        "example": _example(media["example"]) if media and "example" in media else "",
         "replies": [
             {"status": status, "description": reply["description"]}
             for status, reply in described["responses"].items()

@@ -67,6 +67,7 @@ class SourceView(msgspec.Struct, frozen=True):
     spf_aligned: int
     dispositions: Dispositions
     organisations: Annotated[tuple[str, ...], Meta(description="some of those who reported it")]
+    reporters: Annotated[int, Meta(description="how many did")]
 
 
 class DayView(msgspec.Struct, frozen=True):
@@ -226,6 +227,7 @@ def _source(source: Source) -> SourceView:
         spf_aligned=source.spf_aligned,
         dispositions=Dispositions(source.messages - refused, source.quarantined, source.rejected),
         organisations=source.organisations,
+        reporters=source.reporters,
     )
 
 

@@ -32,7 +32,8 @@ async def import_page(request: Page, person: Person) -> Response[str]:
 async def import_file(request: Page, person: Person) -> Response[str]:
     """Adds what can be read of the file and names the lines that cannot."""
     need(person, Role.ADMIN)
-    fields, file = await upload(request, person)
+    sent = await upload(request, person)
+    fields, file = sent.fields, sent.file
     spoken = speech(request, person)
     values = {name: fields.get(name, "") for name in ("scope", "reason")}
     if values["scope"] not in ("", *SUPPRESSION_SCOPES) or values["reason"] not in SUPPRESSION_REASONS:

@@ -22,6 +22,7 @@ RAIL: Final = (
     {"name": "home", "href": "/", "label": N_("Home")},
     {"name": "messages", "href": "/messages", "label": N_("Messages")},
     {"name": "domains", "href": "/domains", "label": N_("Domains")},
+    {"name": "reports", "href": "/reports", "label": N_("Reports")},
     {"name": "queue", "href": "/queue", "label": N_("Queue")},
     {"name": "suppressions", "href": "/suppressions", "label": N_("Suppressions")},
     {"name": "keys", "href": "/keys", "label": N_("Keys")},
@@ -46,6 +47,8 @@ SAID: Final = {
     "lifted": N_("Lifted. The audit log keeps who did it, and why."),
     "cleared": N_("Off the list."),
     "replayed": N_("On its way."),
+    "report": N_("Taken. It counts below."),
+    "known": N_("It was here already; nothing changed."),
     "nothing": N_("There was nothing left to do it to."),
 }
 

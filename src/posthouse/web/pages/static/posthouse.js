@@ -50,7 +50,7 @@
   const help = document.getElementById("help");
   if (help) help.addEventListener("click", (event) => { if (event.target === help) help.close(); });
 
-  const goes = { h: "/", m: "/messages", d: "/domains", q: "/queue", u: "/suppressions", k: "/keys", s: "/settings", t: "/send" };
+  const goes = { h: "/", m: "/messages", d: "/domains", r: "/reports", q: "/queue", u: "/suppressions", k: "/keys", s: "/settings", t: "/send" };
   let went = 0;
   const rows = () => [...document.querySelectorAll(".rows a.row")];
   const step = (by) => {
