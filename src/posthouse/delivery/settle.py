@@ -212,11 +212,14 @@ class Settler:
             groups[ended.mail.workspace_id, ended.worker_id].append(ended)
         for (workspace_id, worker_id), group in sorted(groups.items()):
             ordered = sorted(group, key=lambda e: e.mail.recipient_id)  # one lock order for all processes
-            ours = await claims.settle(connection, workspace_id, worker_id, [e.judgement.settlement for e in ordered])
+            # Two sessions may ask about the same mail at once and both hear that it is suppressed: it ends as the first said.
+            once = list({e.mail.recipient_id: e for e in reversed(ordered)}.values())[::-1]
+            ours = await claims.settle(connection, workspace_id, worker_id, [e.judgement.settlement for e in once])
+            over = [e for e in once if e.mail.recipient_id in ours]
             await attempts.append(connection, [self._attempt(e) for e in ordered if e.tried is not None])
-            await events.append(connection, [self._event(e) for e in ordered if e.mail.recipient_id in ours])
+            await events.append(connection, [self._event(e) for e in over])
             await self._suppress(connection, ordered)
-            given_up = [_soft(e) for e in ordered if e.mail.recipient_id in ours and _is_given_up(e)]
+            given_up = [_soft(e) for e in over if _is_given_up(e)]
             await soft_bounces.count(connection, workspace_id, given_up, "delivery", self._process.clock.now())
 
     def _attempt(self, ended: Ended) -> Attempt:
