@@ -15,7 +15,7 @@ from posthouse.runtime.postgres import Connection
 from posthouse.wire.dmarc_aggregate import AggregateReport, Row
 from posthouse.wire.dmarc_failure import FailureReport
 
-_ROWS_AT_ONCE: Final = 10_000
+_ROWS_AT_ONCE: Final = 2_000  # so that nobody else waits long for the event loop
 _ROW_COLUMNS: Final = 12
 _DONE: Final = {"quarantine": "quarantine", "reject": "reject"}  # everything else let the message in
 
