@@ -161,7 +161,7 @@ async def test_410_switches_the_endpoint_off_and_ends_what_waits(hooks: Hooks, c
     await hooks.happened(accepted, EventKind.DEFERRED)
     async with hooks.serving():
         endpoint = await switched_off(hooks, made)
-        await hooks.until(made, ["failed", "pending"])
+        await hooks.seen(made, lambda found: len(found) == 2 and found[0].state == State.FAILED)
     assert endpoint.disabled_reason == "It answered 410 Gone."
     async with hooks.serving():  # housekeeping comes round at once
         await hooks.until(made, ["failed", "failed"])
