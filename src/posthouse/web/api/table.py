@@ -22,12 +22,12 @@ from posthouse.web.api import (
     statistics,
     views,
 )
+from posthouse.web.api.domain_table import DOMAIN_OPERATIONS
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.report_table import REPORT_OPERATIONS
 from posthouse.web.api.submit import MessageReceipt, Results, submit
 from posthouse.web.api.suppression_table import SUPPRESSIONS
-from posthouse.web.api.table_domains import DOMAIN_OPERATIONS
 from posthouse.web.api.webhook_table import WEBHOOK_OPERATIONS
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
