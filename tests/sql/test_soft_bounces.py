@@ -9,10 +9,12 @@ from tests.lab_servers import sink
 
 from posthouse.intake import reports, soft_bounces
 from posthouse.ledger import soft, suppression
+from posthouse.ledger.explain import explain
 from posthouse.ledger.soft import Counter, Soft
 from posthouse.ledger.suppression import MARKETING, SOFT_BOUNCES, Entry
 from posthouse.model.words import MailClass, State
 from posthouse.runtime.postgres import transaction
+from posthouse.wire import dsn
 from posthouse.wire.dsn import RecipientReport, Report
 
 BOB = "Bob@there.test"
@@ -100,8 +102,11 @@ async def test_a_report_of_a_full_mailbox_counts_once_however_often_it_comes(cor
     async with sink() as receiver, corridor.delivering(receiver.port):
         accepted = await corridor.send(BOB, mail_class=MailClass.MARKETING)
         await corridor.settled([accepted])
-    about = RecipientReport(BOB, BOB, "failed", "5.2.2", "smtp; 552 full", "mx.there.test")
-    report = Report("mx.there.test", "", (about,), b"", "")
+    about = RecipientReport(BOB, BOB, "failed", "5.2.2", "552 full", "mx.there.test")
+    written = dsn.write(
+        Report("mx.there.test", "", (about,)), "md@there.test", "b@here.test", later(corridor.process), bytes(16)
+    )
+    report = explain(written)
     for _ in range(3):
         await reports.apply_report(
             corridor.process, corridor.submitter.workspace_id, accepted.recipients[0].recipient_id, report
