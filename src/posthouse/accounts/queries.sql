@@ -279,3 +279,33 @@ WHERE workspace_id = $1 AND verified_at IS NOT NULL AND checked_at < $2 ORDER BY
 
 -- name: switch_bounce_processing
 UPDATE workspaces SET bounce_processing = $2 WHERE workspace_id = $1 AND bounce_processing <> $2 RETURNING workspace_id;
+
+-- name: raise_alert
+-- The open alert of a trouble, made or brought up to date; `is_news` when it is new or became worse. Administrators are then told again.
+WITH before AS (
+    SELECT level FROM alerts WHERE workspace_id = $1 AND kind = $3 AND subject = $4 AND ended_at IS NULL
+)
+INSERT INTO alerts AS a (workspace_id, alert_id, kind, subject, level, sentence, path, raised_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (workspace_id, kind, subject) WHERE ended_at IS NULL DO UPDATE SET
+    level = excluded.level, sentence = excluded.sentence, path = excluded.path,
+    told_at = CASE WHEN a.level = 'warning' AND excluded.level = 'critical' THEN NULL ELSE a.told_at END
+RETURNING NOT EXISTS (SELECT FROM before WHERE level IN ($5, 'critical')) AS is_news;
+
+-- name: end_alert
+UPDATE alerts SET ended_at = $5, ended_by = $4 WHERE workspace_id = $1 AND kind = $2 AND subject = $3 AND ended_at IS NULL
+RETURNING kind, subject;
+
+-- name: dismiss_alert
+UPDATE alerts SET ended_at = $4, ended_by = $3 WHERE workspace_id = $1 AND alert_id = $2 AND ended_at IS NULL
+RETURNING kind, subject;
+
+-- name: open_alerts
+SELECT * FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL ORDER BY level, raised_at DESC;
+
+-- name: latest_alerts
+SELECT * FROM alerts WHERE workspace_id = $1 ORDER BY ended_at IS NULL DESC, raised_at DESC LIMIT $2;
+
+-- name: take_untold_alerts
+UPDATE alerts SET told_at = $2 WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL
+RETURNING *;

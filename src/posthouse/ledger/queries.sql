@@ -201,6 +201,7 @@ WHERE workspace_id = $1 AND event_id = ANY($2::uuid[]) AND event_id >= $3 AND ev
 
 -- name: has_events_from
 SELECT EXISTS (SELECT FROM events WHERE workspace_id = $1 AND event_id >= $2);
+
 -- name: add_dmarc_report
 -- No row comes back when the report is here already.
 INSERT INTO dmarc_reports (workspace_id, report_id, domain, about, organisation, external_id, contact, begins_at, ends_at, policy, rows,
