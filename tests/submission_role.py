@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import smtplib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,12 +11,6 @@ from posthouse.accounts import bootstrap
 from posthouse.accounts.bootstrap import Bootstrap
 from posthouse.intake import smtp
 from posthouse.runtime.process import Process
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

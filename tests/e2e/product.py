@@ -3,11 +3,9 @@
 import contextlib
 import json
 import os
-import random
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,25 +18,11 @@ from typing import Any
 import httpx
 import psutil
 
+from free_ports import free_ports
+
 PORTS = 24  # what one installation counts from its base
 START_S = 90.0
 STOP_S = 45.0
-
-
-def free_port_base() -> int:
-    """The first of PORTS free ports, below those the kernel hands out; pytest workers look in ranges of their own."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-    bases = list(range(20_000 + worker * 1_200, 20_000 + (worker + 1) * 1_200, PORTS))
-    random.shuffle(bases)
-    return next(base for base in bases if all(_is_free(port) for port in range(base, base + PORTS)))
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
 
 
 @dataclass
@@ -47,7 +31,7 @@ class Product:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
-    base: int = field(default_factory=free_port_base)
+    base: int = field(default_factory=lambda: free_ports(PORTS).start)
     said: dict[str, Any] = field(default_factory=dict)
     _program: "subprocess.Popen[str] | None" = None
 

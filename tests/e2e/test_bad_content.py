@@ -6,10 +6,11 @@ import re
 
 from tests.e2e.receiving import House
 from tests.lab_servers import until
-from tests.submission_role import Role, free_port
+from tests.submission_role import Role
 from tests.submission_role import running as submission
 from tests.web_server import running as web
 
+from free_ports import free_port
 from posthouse.model.outcome import Stage
 from posthouse.model.words import State
 

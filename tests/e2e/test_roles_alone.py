@@ -16,10 +16,10 @@ import httpx
 import pytest
 from tests.corridor import MakeProcess
 
+from free_ports import free_port
 from lab_servers import Sink, sink
 from posthouse.accounts import bootstrap
 from posthouse.runtime.settings import Settings
-from submission_role import free_port
 
 PATIENCE_S = 60.0
 DOMAINS = 30

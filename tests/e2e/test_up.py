@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from free_ports import free_ports
 from posthouse.runtime import vault
 from posthouse.runtime.seats import ROLES
 
@@ -28,16 +29,6 @@ KEYS = {
     "web", "submission", "submissions", "inbound", "lab_smtp", "lab_web", "api_key", "smtp_user", "smtp_password", "sign_in", "pids",
 }  # fmt: skip
 PROCESSES = ["web", "submission", "inbound", "transactional", "notification", "marketing", "worker", "lab", "webhooks"]
-
-
-def free_port_base() -> int:
-    """The first of a run of ports nobody listens on."""
-    for base in range(20_000 + os.getpid() % 500 * 20, 60_000, PORTS_NEEDED):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(base, base + PORTS_NEEDED):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return base
-    raise AssertionError("no free ports")
 
 
 def posthouse(*words: str, **options: Any) -> "subprocess.Popen[str]":
@@ -95,7 +86,7 @@ def gone(processes: Sequence[psutil.Process]) -> bool:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Up]]:
     started: list[subprocess.Popen[str]] = []
-    base = free_port_base()
+    base = free_ports(PORTS_NEEDED).start
 
     def up(data: Path) -> Up:
         log = tmp_path_factory.mktemp("log") / "stderr"

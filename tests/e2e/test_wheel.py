@@ -24,7 +24,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from tests.e2e.product import START_S, STOP_S, free_port_base
+from tests.e2e.product import PORTS, START_S, STOP_S
+
+from free_ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]
 KINDS = {".py", ".sql", ".toml", ".html", ".css", ".js", ".svg", ".po", ".txt", ".typed"}
@@ -167,7 +169,7 @@ def _lives(installed: Installed, person: Person) -> None:
 @contextlib.contextmanager
 def _up(installed: Installed, person: Person) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
     log = installed.venv.parent / f"{person.cwd.parent.name}.log"
-    words = ("up", "--lab", "--json", "--port-base", str(free_port_base()), *person.arguments)
+    words = ("up", "--lab", "--json", "--port-base", str(free_ports(PORTS).start), *person.arguments)
     with log.open("w") as stderr, person.start(installed.command, *words, stderr=stderr) as process:
         try:
             assert process.stdout is not None

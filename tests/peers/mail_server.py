@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from free_ports import free_ports
+
 THERE, PLAIN = "there.test", "plain.test"
 PEOPLE = ("bob", "anna", "later", "blåbær", "o'brien+tag")
 SIZE_LIMIT = 300_000
@@ -162,7 +164,7 @@ def running(zone: Mapping[str, str] | None = None) -> Iterator[MailServer]:
     """
     assert os.geteuid() == 0, "Postfix is started as root"
     folder = Path(tempfile.mkdtemp(prefix="posthouse-mx-"))
-    there, plain, imap, lmtp = _free_ports(4)
+    there, plain, imap, lmtp = free_ports(4)
     try:
         _prepare(folder, there=there, plain=plain, imap=imap, lmtp=lmtp)
         with _opendkim(folder, zone), _dovecot(folder), _postfix(folder):
@@ -272,11 +274,3 @@ def _await_port(port: int, folder: Path) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -16,11 +16,12 @@ import dkim
 import pytest
 from tests.corridor import Corridor, MakeProcess, open_corridor
 from tests.peers import mail_server
-from tests.submission_role import Role, free_port
+from tests.submission_role import Role
 from tests.submission_role import running as submitting
 from tests.web_server import Web
 from tests.web_server import running as serving
 
+from free_ports import free_port
 from posthouse.accounts import bootstrap
 from posthouse.model.words import FINAL_STATES
 from posthouse.wire import headers

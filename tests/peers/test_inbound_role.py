@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from tests.verified import verified_domain
 
+from free_ports import free_port
 from posthouse.accounts import workspaces
 from posthouse.accounts.directory import Directory
 from posthouse.intake import inbound, receiver_reports
@@ -23,7 +24,7 @@ from posthouse.runtime.process import Process
 from posthouse.wire import arf, dsn, verp
 from posthouse.wire.dsn import RecipientReport, Report
 from posthouse.wire.verp import Purpose
-from submission_role import bootstrap, free_port
+from submission_role import bootstrap
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ANNA = "anna@example.org"

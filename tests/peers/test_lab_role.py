@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from free_ports import free_port
 from posthouse.accounts import bootstrap
 from posthouse.accounts.directory import Directory
 from posthouse.lab import host
 from posthouse.runtime.process import Process
 from posthouse.wire import dkim
-from submission_role import free_port
 
 CONTENT = b"From: shop@example.com\r\nTo: anna@example.org\r\nSubject: Hi\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\r\nHi\r\n"
 

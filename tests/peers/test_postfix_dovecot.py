@@ -20,11 +20,11 @@ import pytest
 from tests.corridor import Corridor, MakeProcess, open_corridor
 from tests.peers import mail_server
 from tests.peers.mail_server import SIZE_LIMIT, MailServer
-from tests.submission_role import free_port
 from tests.submission_role import running as submitting
 from tests.web_server import Web
 from tests.web_server import running as serving
 
+from free_ports import free_port
 from posthouse.ledger import timeline
 from posthouse.model.words import FINAL_STATES, State
 from posthouse.outbox.messages import RecipientRow

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from posthouse.accounts.directory import Directory
 from posthouse.intake.contents import content
 from posthouse.runtime.process import Process
 from posthouse.wire import headers
-from submission_role import Role, free_port, running
+from submission_role import Role, running
 
 SENDER, RECIPIENT = "shop@example.com", "anna@example.org"
 NODEMAILER = Path(__file__).parent / "nodemailer"

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from free_ports import free_port
 from posthouse.accounts import changes, credentials
 from posthouse.accounts.credentials import Issued
 from posthouse.accounts.terms import CredentialKind, Terms
 from posthouse.model.words import Scope
 from posthouse.runtime.process import Process
-from submission_role import Role, free_port, running
+from submission_role import Role, running
 
 MESSAGE = "From: shop@example.com\r\nTo: anna@example.org\r\nSubject: Receipt\r\n\r\nThank you.\r\n"
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.dnssectypes import Algorithm
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
+
+from free_ports import free_port
 
 _LIFETIME_S = 86_400
 _SECURE_ENTRY_POINT = 257
@@ -45,7 +46,7 @@ class _Key:
 @contextlib.asynccontextmanager
 async def validating_resolver(folder: Path, zones: Sequence[Zone]) -> AsyncIterator[str]:
     """`ip:port` of Unbound for the time of the block, with the keys of the signed zones as its trust anchors."""
-    port = _free_port()
+    port = free_port()
     sections = [_section(folder, zone) for zone in zones]
     configuration = folder / "unbound.conf"
     configuration.write_text(_configuration(folder, port, sections))
@@ -125,9 +126,3 @@ async def _answering(port: int) -> None:
                 writer.close()
                 return
             await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -381,9 +381,13 @@ async def test_a_page_of_recipients_costs_a_handful_of_statements(corridor: Corr
     accepted = await corridor.send(*(f"x{n}@d{n}.test" for n in range(60)))
     rows = await corridor.recipients(accepted.message_id)
     asked: list[str] = []
+    now = corridor.process.clock.now()
     async with corridor.process.pool.acquire() as connection:
+        await situations.read(
+            connection, corridor.submitter.workspace_id, rows, now
+        )  # a new connection learns types first
         cast("Any", connection).add_query_logger(lambda record: asked.append(record.query))
-        found = await situations.read(connection, corridor.submitter.workspace_id, rows, corridor.process.clock.now())
+        found = await situations.read(connection, corridor.submitter.workspace_id, rows, now)
     assert len(found) == 60
     assert len(asked) == 4
 
