@@ -90,7 +90,7 @@ async def posthouse_lab(process: Process, *arguments: str) -> tuple[int, bytes]:
     url = f"http://127.0.0.1:{process.settings.lab.web_port}"
     command = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "posthouse.cli.main", "lab", *arguments, "--url", url,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(30):
         out, _ = await command.communicate()
