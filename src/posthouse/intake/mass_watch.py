@@ -6,6 +6,7 @@ spread over processes is found a second late at most, and mail that is written f
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ class MassWatch:
         self._workspaces: dict[int, UUID] = {}
         self._offences: deque[_Offence] = deque(maxlen=_OFFENCES)
         self._telling: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._found = process.metrics.counter("mass_mails_total", "Mails of a mass, by what was done", ("action",))
 
     def look(self, workspace: Workspace, decided: Sequence[Decided | Refused]) -> list[Decided | Refused]:
@@ -60,7 +62,8 @@ class MassWatch:
         return looked
 
     async def close(self) -> None:
-        """Returns when everything seen is told."""
+        """Returns when everything seen is told, which is then told at once."""
+        self._closing.set()
         if self._telling is not None:
             await asyncio.wait([self._telling])
 
@@ -111,9 +114,11 @@ class MassWatch:
 
     async def _wait(self) -> None:
         for _ in range(10):
-            if self._offences or self._sightings.has_unshared(limits.MASS_SHARE_SOON):
+            if self._offences or self._closing.is_set() or self._sightings.has_unshared(limits.MASS_SHARE_SOON):
                 return
-            await asyncio.sleep(limits.MASS_SHARE_S / 10)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limits.MASS_SHARE_S / 10):
+                    await self._closing.wait()
 
     async def _tell_once(self) -> None:
         while self._offences:
