@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from posthouse.runtime import data_folder, migrate, postgres, vault
 from posthouse.runtime.clock import SystemClock
@@ -25,8 +27,11 @@ from posthouse.runtime.metrics import Metrics
 from posthouse.runtime.process import Process
 from posthouse.runtime.settings import Server as ServerSettings
 from posthouse.runtime.settings import Settings
+from posthouse.wire import dkim_keys
 
 _numbers = itertools.count(1)
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 << 30
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -60,6 +65,7 @@ class TestServer:
     def __init__(self, folder: Path) -> None:
         self._server = Server(folder, structlog.get_logger(), durable=False)
         self._password = self._server.app_password
+        self._left: list[str] = []
         self._owner_password = data_folder.ensure_password(folder / "postgres-owner.password")
 
     async def start(self) -> None:
@@ -68,17 +74,14 @@ class TestServer:
         await self._administer(f"ALTER DATABASE {DATABASE} WITH ALLOW_CONNECTIONS false")
 
     async def clone(self) -> str:
-        name = f"test_{next(_numbers)}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {DATABASE} STRATEGY file_copy")
-        return name
+        return await self._create(f"TEMPLATE {DATABASE} STRATEGY file_copy")
 
     async def empty(self) -> str:
-        name = f"test_{next(_numbers)}"
-        await self._administer(f"CREATE DATABASE {name}")
-        return name
+        return await self._create("")
 
-    async def drop(self, name: str) -> None:
-        await self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+    def drop(self, name: str) -> None:
+        """With the next one that is made: by then nobody is connected, and PostgreSQL has no 100 ms to wait for that."""
+        self._left.append(name)
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -89,10 +92,19 @@ class TestServer:
     def owner_dsn(self, name: str) -> str:
         return self._server.dsn(OWNER, self._owner_password, name)
 
-    async def _administer(self, statement: str) -> None:
+    async def _create(self, how: str) -> str:
+        name = f"test_{next(_numbers)}"
+        left, self._left = self._left, []
+        await self._administer(
+            *(f"DROP DATABASE {each} WITH (FORCE)" for each in left), f"CREATE DATABASE {name} {how}"
+        )
+        return name
+
+    async def _administer(self, *statements: str) -> None:
         connection = await postgres.connect(self.owner_dsn("postgres"))
         try:
-            await connection.execute(statement)
+            for statement in statements:
+                await connection.execute(statement)
         finally:
             await connection.close()
 
@@ -102,10 +114,27 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_rsa_keys() -> Iterator[None]:
+    """Nearly every test makes a workspace with a key of its own, and 70 ms of prime numbers each: eight keys take turns."""
+    keys = [rsa.generate_private_key(65537, 2048) for _ in range(8)]
+    turns = itertools.cycle(keys)
+    with mock.patch.object(dkim_keys, "generate_private_key", side_effect=lambda *_: next(turns)):
+        yield
+
+
+def _memory() -> Path | None:
+    """Where files cost no disk, if there is room: each test's database is hundreds of them, made and removed again."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free >= _ROOM:
+            return _MEMORY
+    return None
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[TestServer]:
     """The server of this pytest process."""
-    folder = Path(tempfile.mkdtemp(prefix="posthouse-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="posthouse-test-", dir=_memory()))
     server = TestServer(folder)
     asyncio.run(server.start())
     try:
@@ -120,7 +149,7 @@ async def database_name(postgres_server: TestServer) -> AsyncIterator[str]:
     """A database of the current schema that nobody else uses."""
     name = await postgres_server.clone()
     yield name
-    await postgres_server.drop(name)
+    postgres_server.drop(name)
 
 
 @pytest.fixture

@@ -25,4 +25,4 @@ async def house(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFa
     async with open_corridor(yard.process) as corridor:
         yield House(yard, corridor)
     database.terminate()
-    await postgres_server.drop(name)
+    postgres_server.drop(name)

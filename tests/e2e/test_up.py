@@ -225,7 +225,7 @@ def test_a_database_elsewhere_is_migrated_and_then_used_with_the_least_rights(
     findings = {finding["check"]: finding["detail"] for finding in json.loads(doctor)}
     assert findings["schema"] == "up to date"
     assert "posthouse_app and cannot change the schema" in findings["rights"]
-    asyncio.run(postgres_server.drop(name))
+    postgres_server.drop(name)
 
 
 def _answers(url: str) -> bool:

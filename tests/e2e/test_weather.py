@@ -286,7 +286,7 @@ async def test_a_receiver_that_is_down_for_two_days_gets_its_mail_when_it_is_bac
     down.bind(("127.0.0.1", 0))
     accepted = await corridor.send("bob@there.test")
     back_at, attempts = clock.now() + timedelta(hours=48), 0
-    async with corridor.delivering(down.getsockname()[1], retry_first_s=1200, retry_factor=4):
+    async with corridor.delivering(down.getsockname()[1], retry_first_s=1200, retry_factor=4, retry_cap_s=12 * 3600):
         while clock.now() < back_at:
             row = await _deferred(corridor, accepted, attempts)
             assert "there.test" in row.reason

@@ -7,7 +7,7 @@ import re
 import shutil
 import smtplib
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,20 @@ class Delivered:
     zone: Mapping[str, str]
 
 
+@pytest.fixture(scope="module")
+def once() -> list[Delivered]:
+    """What the first test had delivered; all of them look at the same mails."""
+    return []
+
+
 @pytest.fixture
-async def delivered(make_process: MakeProcess) -> AsyncIterator[Delivered]:
+async def delivered(make_process: MakeProcess, once: list[Delivered]) -> Delivered:
+    if not once:
+        once.append(await _delivered(make_process))
+    return once[0]
+
+
+async def _delivered(make_process: MakeProcess) -> Delivered:
     ports = {"port": free_port(), "tls_port": free_port(), "host": "127.0.0.1", "auth_without_tls": True}
     submission = make_process("submission", submission=ports, lab={"enabled": True})
     async with open_corridor(make_process) as corridor, serving(make_process) as web, submitting(submission) as role:
@@ -100,7 +112,7 @@ async def delivered(make_process: MakeProcess) -> AsyncIterator[Delivered]:
                 await _send_all(web, role)
                 await _settled(corridor)
             mails = await asyncio.to_thread(receiver.mails, BOB, len(BY_API) + len(BY_SMTP))
-        yield Delivered({_case(mail): mail for mail in mails}, zone)
+    return Delivered({_case(mail): mail for mail in mails}, zone)
 
 
 async def _send_all(web: Web, role: Role) -> None:

@@ -17,7 +17,7 @@ def stage(postgres_server: Any) -> Iterator[Stage]:
     name = asyncio.run(postgres_server.clone())
     with contextlib.closing(Stage(postgres_server.app_dsn(name), postgres_server.owner_dsn(name))) as opened:
         yield opened
-    asyncio.run(postgres_server.drop(name))
+    postgres_server.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -26,4 +26,4 @@ def player(postgres_server: Any) -> Iterator[Player]:
     name = asyncio.run(postgres_server.clone())
     with Player(postgres_server.app_dsn(name), postgres_server.owner_dsn(name)) as started:
         yield started
-    asyncio.run(postgres_server.drop(name))
+    postgres_server.drop(name)

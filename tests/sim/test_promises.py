@@ -37,6 +37,6 @@ def test_a_seed_has_one_history_whatever_was_played_before(player: Player, postg
     name = asyncio.run(postgres_server.clone())
     with Player(postgres_server.app_dsn(name), postgres_server.owner_dsn(name)) as another:
         assert [another.play(seed) for seed in seeds] == before
-    asyncio.run(postgres_server.drop(name))
+    postgres_server.drop(name)
     assert len({played.digest for played in before}) == len(seeds)
     assert min(played.lines for played in before) > 100

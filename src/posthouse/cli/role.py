@@ -16,5 +16,10 @@ async def _run() -> None:
     await run_role(load(), Seat(role, int(index), int(metrics_port)))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs until the role is told to stop."""
     run(_run())
+
+
+if __name__ == "__main__":
+    main()

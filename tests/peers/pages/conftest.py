@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
@@ -62,7 +63,10 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def open_page(site: Site, browser: Browser, signed_in: Callable[[str], Any], asked: list[str]) -> Iterator[Open]:
-    """`open_page("/queue", width=360, color_scheme="dark")`: a signed-in page. What it says on the console fails the test if `strict`."""
+    """`open_page("/queue", width=360, color_scheme="dark")`: a signed-in page. What it says on the console fails the test if `strict`.
+
+    And so does, in every test, a page that asked anybody but us for anything.
+    """
     contexts: list[BrowserContext] = []
     said: list[str] = []
 
@@ -90,6 +94,8 @@ def open_page(site: Site, browser: Browser, signed_in: Callable[[str], Any], ask
         text for text in said if "sandboxed" not in text and "img-src data:" not in text and "status of 4" not in text
     ]
     assert ours == []
+    hosts = {urlsplit(address).netloc for address in asked if not address.startswith("data:")}
+    assert hosts <= {urlsplit(site.address).netloc}
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -144,11 +143,3 @@ def test_times_are_told_in_the_readers_zone(open_page: Open, site: Site) -> None
     page = open_page(filled("/messages/{delivered}", site), timezone_id="Asia/Tokyo")
     page.reload()
     expect(page.locator(".facts time").first).to_contain_text("JST")
-
-
-def test_no_page_asks_anybody_else_for_anything(open_page: Open, site: Site, asked: list[str]) -> None:
-    for path in PATHS:
-        page = open_page(filled(path, site))
-        page.wait_for_load_state("networkidle")
-    hosts = {urlsplit(address).netloc for address in asked if not address.startswith("data:")}
-    assert hosts == {urlsplit(site.address).netloc}
