@@ -2,6 +2,8 @@
 
 The room owns `events` (one row per thing that happened to one recipient's mail), `attempts` (one row per finished attempt with
 what the receiver said and the SMTP transcript), `event_counts` (events by quarter of an hour, kept by `counting.advance`),
+`reputation_counts` (how mail fared by pool, From domain and provider, kept by the same reader), `bulk_senders` (who once sent a
+provider thousands in a day),
 `event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to, each with scope,
 reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message),
 `mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
@@ -17,6 +19,8 @@ sent marketing.
 What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what
 it is, the wire's `notice` and `dsn` whom it is about, and the same `classify` what that means, by the rules of `bounces.toml`
 (`bounce_rules`). `report.reading` says what of it to record for the one recipient the return path names. All of this is pure.
+
+`reputation` counts, `providers` (pure) says who takes mail for a domain, `breakers` (pure) says when bounces or complaints are too many.
 
 Reports of receivers are added by `dmarc_reports` and `tls_reports` in one transaction each, and read as sums over sources, days,
 policies and results; `receiver_reports` is what they share.

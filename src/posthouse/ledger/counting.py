@@ -1,9 +1,10 @@
-"""Keeps the counts of events by quarter of an hour: a reader of the ledger with a cursor of its own."""
+"""Keeps the counts of events by quarter of an hour, of all mail and by who sent it to whom: a reader of the ledger with a cursor."""
 
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from posthouse.ledger import reputation
 from posthouse.ledger.sql import SQL
 from posthouse.runtime.ids import uuid7_floor
 from posthouse.runtime.postgres import Connection
@@ -21,3 +22,4 @@ async def advance(connection: Connection, workspace_id: UUID, now: datetime) -> 
     row = await connection.fetchrow(SQL.advance_cursor, workspace_id, READER, past)
     if row is not None:
         await connection.execute(SQL.count_events, workspace_id, row["next"], past)
+        await reputation.count(connection, workspace_id, row["next"], past)

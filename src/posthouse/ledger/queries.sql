@@ -51,6 +51,45 @@ WHERE e.workspace_id = $1 AND e.event_id >= $2 AND e.event_id < $3
 GROUP BY 2, 3, 4
 ON CONFLICT (workspace_id, quarter, kind, mail_class) DO UPDATE SET times = event_counts.times + EXCLUDED.times;
 
+-- name: count_reputation
+-- Adds the events from $2 up to, not including, $3 to the counts by pool, From domain and provider ($4, with the patterns $5 of
+-- domains). Recipient and message are looked up by key, as in count_events. What a person bounced was not sent.
+INSERT INTO reputation_counts (workspace_id, quarter, pool, sender_domain, provider, sent, delivered, hard_bounces, complaints)
+SELECT $1, date_bin('15 minutes', e.occurred_at, 'epoch'), r.pool, m.sender_domain,
+       coalesce((SELECT p.provider FROM unnest($4::text[], $5::text[]) AS p (provider, pattern) WHERE r.domain ~ p.pattern), 'other'),
+       count(*) FILTER (WHERE e.kind IN ('delivered', 'bounced')), count(*) FILTER (WHERE e.kind = 'delivered'),
+       count(*) FILTER (WHERE e.kind IN ('bounced', 'late_bounce') AND e.data ->> 'class' = 'hard'),
+       count(*) FILTER (WHERE e.kind = 'complained')
+FROM events e,
+     LATERAL (SELECT o.pool, o.domain FROM outbox o WHERE o.workspace_id = $1 AND o.recipient_id = e.recipient_id LIMIT 1) r,
+     LATERAL (SELECT lower(split_part(m.sender, '@', -1)) AS sender_domain FROM messages m
+              WHERE m.workspace_id = $1 AND m.message_id = e.message_id LIMIT 1) m
+WHERE e.workspace_id = $1 AND e.event_id >= $2 AND e.event_id < $3
+  AND (e.kind IN ('delivered', 'complained') OR (e.kind = 'bounced' AND NOT e.data ? 'by')
+       OR (e.kind = 'late_bounce' AND e.data ->> 'class' = 'hard'))
+GROUP BY 2, 3, 4, 5
+ON CONFLICT (workspace_id, quarter, pool, sender_domain, provider) DO UPDATE
+SET sent = reputation_counts.sent + EXCLUDED.sent, delivered = reputation_counts.delivered + EXCLUDED.delivered,
+    hard_bounces = reputation_counts.hard_bounces + EXCLUDED.hard_bounces,
+    complaints = reputation_counts.complaints + EXCLUDED.complaints;
+
+-- name: reputation_since
+SELECT pool, sender_domain, provider, sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
+       sum(hard_bounces)::bigint AS hard_bounces, sum(complaints)::bigint AS complaints
+FROM reputation_counts WHERE workspace_id = $1 AND quarter >= $2
+GROUP BY pool, sender_domain, provider ORDER BY pool, sender_domain, provider;
+
+-- name: drop_reputation
+DELETE FROM reputation_counts WHERE workspace_id = $1 AND quarter < $2;
+
+-- name: bulk_senders
+SELECT domain, provider, mails, since FROM bulk_senders WHERE workspace_id = $1 ORDER BY domain, provider;
+
+-- name: note_bulk_sender
+-- Once a bulk sender, always one; a row comes back for a new one.
+INSERT INTO bulk_senders (workspace_id, domain, provider, mails, since) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (workspace_id, domain, provider) DO NOTHING RETURNING domain;
+
 -- name: counts_by_day
 -- How often what happened to mail of the class $4 (null: of any) on each day of the zone $3 since $2: what is counted, and the few
 -- events since the cursor.

@@ -307,8 +307,16 @@ CSV_BATCH: Final = 5_000  # lines read or written with one statement
 CSV_IDLE_S: Final = 30.0  # for the next octets of an import
 CSV_PROBLEMS: Final = 100  # lines named in one answer; the others are counted
 
+# --- Reputation
+REPUTATION_KEPT_DAYS: Final = 30  # counts by pool, From domain and provider
+REPUTATION_ROWS: Final = 1_000  # of one answer
+BULK_MAILS: Final = (
+    5_000  # to personal accounts within 24 hours make a bulk sender at Gmail and at Microsoft (NUM-3, NUM-6)
+)
+
 # --- The queue, by hand
 SUSPENSIONS_PER_WORKSPACE: Final = 1_000  # in force at once; every dispatcher reads all of them
+ASIDE_LOOKED_AT: Final = 1_000  # mails in line looked at each time one of a suspended From domain is met
 OPERATOR_REASON_CHARS: Final = 500  # of why somebody did something, shown with each mail it was done to
 REPLY_SOUGHT_CHARS: Final = 200  # of a receiver's words to find mail by
 ATTEMPTS_SOUGHT: Final = 1_000
