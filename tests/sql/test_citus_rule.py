@@ -39,6 +39,7 @@ ACROSS: Final = {
     "outbox.claimed_in_my_name": "what one worker holds, over all workspaces",
     "outbox.workspaces": "the housekeeper's list of rounds",
     "outbox.active_suspensions": "what people have stopped, for dispatchers that serve every workspace",
+    "outbox.suspensions_to_release": "the housekeeper's list; letting mail go names the workspace",
     "outbox.orphans": "finds whose worker is dead; giving back names the workspace",
     "webhooks.in_service": "who is told of events, in every workspace; telling them names it",
     "webhooks.due": "finds where there is something to send; what is then claimed names its workspace",

@@ -229,7 +229,8 @@ async def _resume(
 def _is_meant(suspension: Suspension, scope: Scope, suspension_id: UUID | None) -> bool:
     if suspension_id is not None:
         return suspension.suspension_id == suspension_id
-    return (suspension.pool, suspension.domain) == (scope.pool, domain_of(scope.domain))
+    named = (suspension.pool, suspension.domain, suspension.sender_domain)
+    return named == (scope.pool, domain_of(scope.domain), None)
 
 
 async def _drain(where: Where, worker_id: UUID | None, host: str | None) -> list[Worker]:
@@ -283,6 +284,7 @@ def _view(suspension: Suspension) -> dict[str, Any]:
         "workspace": suspension.workspace_id,
         "domain": suspension.domain,
         "pool": suspension.pool,
+        "sender_domain": suspension.sender_domain,
         "drain": suspension.drain,
         "reason": suspension.reason,
         "created_by": suspension.created_by,

@@ -31,12 +31,13 @@ from posthouse.delivery.routes import Routes
 from posthouse.delivery.settle import Ended, Settler, Tried
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.delivery.site import Site
-from posthouse.ledger import suppression
+from posthouse.ledger import events, suppression
+from posthouse.ledger.events import Event
 from posthouse.model import limits
-from posthouse.model.words import Pool, State
+from posthouse.model.words import EventKind, Pool, State
 from posthouse.outbox import claims, suspensions
 from posthouse.outbox.claims import Claimed
-from posthouse.outbox.suspensions import Active
+from posthouse.outbox.suspensions import Active, Suspension
 from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
 from posthouse.runtime.process import Process
 
@@ -104,7 +105,10 @@ class Dispatcher:
 
     def _is_stopped(self, mail: Claimed, now: datetime) -> bool:
         found = self._suspended.of(mail.workspace_id, self._pool, mail.domain, now)
-        return found is not None and not found.drain
+        return (found is not None and not found.drain) or self._sender_stop(mail, now) is not None
+
+    def _sender_stop(self, mail: Claimed, now: datetime) -> Suspension | None:
+        return self._suspended.of_sender(mail.workspace_id, self._pool, mail.message.sender, now)
 
     async def run(self) -> None:
         """Works until the process stops, then drains."""
@@ -215,11 +219,32 @@ class Dispatcher:
             mails = await claims.claim(
                 connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now(), again=again
             )
+            if self._suspended.names_senders:
+                mails = await self._set_aside(connection, mails)
             held = [Held(mail, worker_id, share, asked_at) for mail in mails]
             reasons = await self._reasons(connection, held)
         self.hands.take(mails)
         await self._end_suppressed(reasons)
         return [one for one in held if one not in reasons] if reasons else held
+
+    async def _set_aside(self, connection: Connection, mails: Sequence[Claimed]) -> list[Claimed]:
+        """Holds those of these mails of one workspace that are from a suspended domain, with an event each; the others."""
+        now = self.now()
+        stops = {mail.recipient_id: self._sender_stop(mail, now) for mail in mails}
+        for stop in {each.suspension_id: each for each in stops.values() if each is not None}.values():
+            found = [mail for mail in mails if stops[mail.recipient_id] is stop]
+            aside = await suspensions.set_aside(connection, stop, found, self._lease.worker_id, self._pool)
+            said: dict[str, object] = {"by": stop.created_by, "reason": stop.reason}
+            new = self._process.ids.new
+            await events.append(
+                connection,
+                [
+                    Event(stop.workspace_id, new(), now, message_id, recipient_id, EventKind.HELD, said)
+                    for recipient_id, message_id in aside
+                ],
+            )
+            self.wake()  # what stands behind it in line is not to wait for the next tick
+        return [mail for mail in mails if stops[mail.recipient_id] is None]
 
     async def _reasons(self, connection: Connection, held: Sequence[Held]) -> dict[Held, str]:
         """Why which of these mails of one workspace may not be sent."""

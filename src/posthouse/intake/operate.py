@@ -20,7 +20,7 @@ from posthouse.outbox import enqueue, operator, sites, suspensions, workers
 from posthouse.outbox.operator import BEGINNING, BOUNCE, CANCEL, HOLD, MOST_PER_ACTION, Action, Selection, Touched
 from posthouse.outbox.suspensions import Suspension
 from posthouse.outbox.workers import Worker
-from posthouse.runtime.postgres import transaction
+from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
 from posthouse.wire.addresses import to_a_label
 
@@ -166,11 +166,19 @@ async def suspend(
             return (
                 FieldProblem("", "too_many", f"At most {limits.SUSPENSIONS_PER_WORKSPACE} may be in force at once."),
             )
-        await suspensions.begin(connection, suspension)
-        action = "queue.drain" if stop.drain else "queue.suspend"
-        detail = _scope(suspension) | {"until": _iso(stop.until), "reason": suspension.reason}
-        await audit.record(connection, workspace_id, actor, action, _subject(suspension), detail, now)
+        await begin(connection, suspension)
     return suspension
+
+
+async def begin(connection: Connection, suspension: Suspension) -> None:
+    """Puts a suspension in force, in the caller's transaction."""
+    await suspensions.begin(connection, suspension)
+    action = "queue.drain" if suspension.drain else "queue.suspend"
+    detail = _scope(suspension) | {"until": _iso(suspension.until), "reason": suspension.reason}
+    await audit.record(
+        connection, suspension.workspace_id, suspension.created_by, action, _subject(suspension), detail,
+        suspension.created_at,
+    )  # fmt: skip
 
 
 async def resume(process: Process, workspace_id: UUID, suspension_ids: list[UUID], actor: str) -> list[Suspension]:
@@ -225,10 +233,13 @@ def _plain(selection: Selection) -> dict[str, object]:
 
 
 def _scope(suspension: Suspension) -> dict[str, object]:
-    return {"pool": suspension.pool, "domain": suspension.domain}
+    scope: dict[str, object] = {"pool": suspension.pool, "domain": suspension.domain}
+    return scope if suspension.sender_domain is None else {"sender_domain": suspension.sender_domain}
 
 
 def _subject(suspension: Suspension) -> str:
+    if suspension.sender_domain is not None:
+        return f"from {suspension.sender_domain}"
     return " ".join(each for each in (suspension.pool, suspension.domain) if each) or "all mail"
 
 

@@ -1,7 +1,8 @@
 """What is promised: the durable priority queue between accepting a mail and learning its outcome.
 
 The room owns the tables `messages` (one row per accepted message), `bodies` (its MIME, without the DKIM signatures), `outbox`
-(one row per recipient: the promise itself), `workers` (who may hold claims, by lease), `suspensions` (what people stopped),
+(one row per recipient: the promise itself), `workers` (who may hold claims, by lease), `suspensions` (what people or
+circuit breakers stopped) with `set_aside` (mail that is held for them),
 `sites`, `site_domains`, `site_owners` and `warmup_grants` (what the owners of sites know of them) and `idempotency_keys`.
 
 A recipient's row is in exactly one state. Deferred and scheduled mail is *waiting* with a later `not_before`; `due` moves it to
@@ -27,7 +28,7 @@ served inside one) -> delivery talks to the receiver -> `claims.settle`. `claims
 dead worker held. `messages` and `shape` read for API, pages and commands.
 
 By hand: `operator` holds, releases, retries, cancels, bounces and moves what a selection names; `suspensions` stops mail of a pool
-or for a destination without touching it; `workers` tells delivery processes to hand over. Why a mail has not left yet:
+or for a destination without touching it, and holds the bulk mail of a From domain; `workers` tells delivery processes to hand over. Why a mail has not left yet:
 `situations.read` gathers what holds a page of recipients up (what is suspended, who works, what the owners of `sites` say, how many
 go first), and `waiting.why` (pure) makes a sentence of it, the same for pages, API and commands.
 

@@ -12,7 +12,7 @@ from posthouse.outbox import sites, suspensions
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.sites import Whereabouts
 from posthouse.outbox.sql import SQL
-from posthouse.outbox.suspensions import Active
+from posthouse.outbox.suspensions import Active, Suspension
 from posthouse.outbox.waiting import FREE, Situation
 from posthouse.runtime.postgres import Connection
 
@@ -43,6 +43,7 @@ class _Surroundings:
     workspace_id: UUID
     now: datetime
     stopped: Active
+    senders: Mapping[UUID, str]  # by message; read only while mail of some From domain is stopped
     roles: frozenset[str]
     known: Whereabouts
     lines: _Lines
@@ -51,8 +52,7 @@ class _Surroundings:
         """Of one recipient's mail."""
         before, more = self.lines.before(row)
         return Situation(
-            # Mail that waits is asked about the time at which it could go.
-            suspension=self.stopped.of(self.workspace_id, row.pool, row.domain, max(self.now, row.not_before)),
+            suspension=self._suspension(row),
             served=row.pool in self.roles,
             promoted=HOUSEKEEPER in self.roles,
             resolved=row.domain in self.known.resolved,
@@ -60,6 +60,11 @@ class _Surroundings:
             before=before,
             more=more,
         )
+
+    def _suspension(self, row: RecipientRow) -> Suspension | None:
+        at = max(self.now, row.not_before)  # mail that waits is asked about the time at which it could go
+        by_sender = self.stopped.of_sender(self.workspace_id, row.pool, self.senders.get(row.message_id, ""), at)
+        return by_sender or self.stopped.of(self.workspace_id, row.pool, row.domain, at)
 
 
 async def read(
@@ -70,10 +75,13 @@ async def read(
     pending = [row for row in recipients if row.state not in FINAL_STATES]
     if not pending:
         return found
+    stopped = Active(await suspensions.in_force(connection, workspace_id, now))
+    message_ids = list({row.message_id for row in pending}) if stopped.names_senders else []
     surroundings = _Surroundings(
         workspace_id,
         now,
-        Active(await suspensions.in_force(connection, workspace_id, now)),
+        stopped,
+        await suspensions.senders(connection, workspace_id, message_ids) if message_ids else {},
         frozenset(row["role"] for row in await connection.fetch(SQL.live_roles, now)),
         await sites.whereabouts(connection, {row.domain for row in pending}, now),
         await _lines(connection, workspace_id, [row for row in pending if row.state is State.READY]),

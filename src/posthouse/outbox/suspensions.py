@@ -1,7 +1,11 @@
-"""What people stopped: a pool, a destination, one of them on the other, or all mail of a workspace, for a time or until resumed.
+"""What was stopped: a pool, a destination, one of them on the other, or all mail of a workspace, for a time or until resumed.
 
 Suspended mail stays where it is and keeps its own times; nothing is written to it. Dispatchers read what is in force (`active`) and
 ask about each destination before they claim (`of`); whoever asks why a mail waits is told the same (`in_force`, `of`).
+
+A circuit breaker stops a pool in the same way, or the bulk mail of one From domain. Which domain a mail is from shows only when it is
+claimed, so such mail is set aside then (`of_sender`, `set_aside`: held, with the suspension's reason), and let go in batches when the
+suspension is over (`to_release`, `release`). While nothing of the kind is in force, nothing is asked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,19 +14,23 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from posthouse.model import limits
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue
+from posthouse.outbox.claims import Claimed
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection, Record
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_Scope = tuple[UUID, Pool | None, str | None]
+BREAKER: Final = "breaker"  # who made it, when no person did
+_Scope = tuple[UUID, Pool | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """Mail that is stopped: of one pool or of all (None), for one destination or for all (None).
 
+    With `sender_domain` it is mail from there, in every pool but the transactional one, and neither pool nor destination is named.
     `drain`: mail already taken from the queue still goes. Else dispatchers put back what no session has begun with.
     """
 
@@ -37,6 +45,7 @@ class Suspension:
     until: datetime | None
     ended_at: datetime | None = None
     ended_by: str | None = None
+    sender_domain: str | None = None
 
     def holds(self, now: datetime) -> bool:
         """Whether it is in force."""
@@ -49,10 +58,11 @@ class Active:
     def __init__(self, suspensions: Iterable[Suspension]) -> None:
         self._by_scope: dict[_Scope, Suspension] = {}
         for each in suspensions:
-            scope = (each.workspace_id, each.pool, each.domain)
+            scope = (each.workspace_id, each.pool, each.domain, each.sender_domain)
             known = self._by_scope.get(scope)
             if known is None or _end(each) > _end(known):
                 self._by_scope[scope] = each
+        self.names_senders = any(sender_domain is not None for *_, sender_domain in self._by_scope)
 
     def __bool__(self) -> bool:
         return bool(self._by_scope)
@@ -65,8 +75,15 @@ class Active:
         if not self._by_scope:
             return None
         scopes = ((pool, domain), (None, domain), (pool, None), (None, None))
-        found = [self._by_scope.get((workspace_id, *scope)) for scope in scopes]
+        found = [self._by_scope.get((workspace_id, *scope, None)) for scope in scopes]
         return max((each for each in found if each is not None and each.holds(now)), key=_end, default=None)
+
+    def of_sender(self, workspace_id: UUID, pool: Pool, sender: str, now: datetime) -> Suspension | None:
+        """The one that stops mail from this address. One look-up, none while no From domain is suspended: it is asked of every mail."""
+        if not self.names_senders or pool is Pool.TRANSACTIONAL:
+            return None
+        found = self._by_scope.get((workspace_id, None, None, sender.rpartition("@")[2].lower()))
+        return found if found is not None and found.holds(now) else None
 
 
 NONE: Final = Active(())
@@ -106,14 +123,16 @@ async def begin(connection: Connection, suspension: Suspension) -> None:
         suspension.domain,
         suspension.created_at,
         suspension.created_by,
+        suspension.sender_domain,
     )
-    everything = suspension.pool is None and suspension.domain is None
+    everything = suspension.pool is None and suspension.domain is None and suspension.sender_domain is None
     await connection.execute(
         SQL.suspend,
         suspension.workspace_id,
         suspension.suspension_id,
         suspension.pool,
         suspension.domain,
+        suspension.sender_domain,
         everything,
         suspension.drain,
         suspension.reason,
@@ -133,6 +152,53 @@ async def end(
     if ended:
         await enqueue.tell_news(connection)
     return ended
+
+
+async def resumed_breakers(
+    connection: Connection, workspace_id: UUID, since: datetime
+) -> dict[tuple[Pool | None, str | None], datetime]:
+    """When somebody last let go what breakers had stopped, by pool and From domain."""
+    rows = await connection.fetch(SQL.breakers_resumed, workspace_id, since)
+    return {(Pool(row["pool"]) if row["pool"] else None, row["sender_domain"]): row["ended_at"] for row in rows}
+
+
+async def set_aside(
+    connection: Connection, suspension: Suspension, claimed: Sequence[Claimed], worker_id: UUID, pool: Pool
+) -> list[tuple[UUID, UUID]]:
+    """Holds claimed mail for one destination that never met the wire until the suspension of its From domain is over.
+
+    What stands next in line there and is of the same domain goes with it. (recipient_id, message_id) of all.
+    """
+    workspace_id, reason, ids = suspension.workspace_id, suspension.reason, [mail.recipient_id for mail in claimed]
+    await connection.execute(SQL.set_aside, workspace_id, ids, worker_id, reason)
+    line = workspace_id, pool, claimed[0].domain, suspension.sender_domain, limits.ASIDE_LOOKED_AT, reason
+    behind = [(row["recipient_id"], row["message_id"]) for row in await connection.fetch(SQL.set_aside_in_line, *line)]
+    aside = [(mail.recipient_id, mail.message.message_id) for mail in claimed] + behind
+    ids = [recipient_id for recipient_id, _ in aside]
+    await connection.execute(SQL.note_set_aside, workspace_id, ids, suspension.suspension_id)
+    return aside
+
+
+async def to_release(connection: Connection, now: datetime) -> list[tuple[UUID, UUID, str]]:
+    """(workspace_id, suspension_id, reason) of suspensions that are over while mail is still set aside for them."""
+    rows = await connection.fetch(SQL.suspensions_to_release, now)
+    return [(row["workspace_id"], row["suspension_id"], row["reason"]) for row in rows]
+
+
+async def release(
+    connection: Connection, workspace_id: UUID, suspension_id: UUID, reason: str, most: int
+) -> tuple[int, list[tuple[UUID, UUID]]]:
+    """Lets mail that was set aside wait for its own time again: how many were looked at, and (recipient_id, message_id) of those let go."""
+    rows = await connection.fetch(SQL.take_set_aside, workspace_id, suspension_id, most)
+    ids = [row["recipient_id"] for row in rows]
+    freed = await connection.fetch(SQL.release_set_aside, workspace_id, ids, reason) if ids else []
+    return len(ids), [(row["recipient_id"], row["message_id"]) for row in freed]
+
+
+async def senders(connection: Connection, workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The address in From of each of these messages."""
+    rows = await connection.fetch(SQL.senders, workspace_id, message_ids)
+    return {row["message_id"]: row["sender"] for row in rows}
 
 
 def _suspension(row: Record) -> Suspension:

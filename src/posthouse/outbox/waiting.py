@@ -11,7 +11,7 @@ from typing import Final
 from posthouse.model.words import State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.sites import SiteNote, Standing
-from posthouse.outbox.suspensions import Suspension
+from posthouse.outbox.suspensions import BREAKER, Suspension
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def why(recipient: RecipientRow, now: datetime, situation: Situation) -> tuple[C
         case State.CLAIMED:
             return _claimed(recipient, now, situation.site)
         case State.HELD:
-            return _held(recipient)
+            return _held(recipient, situation.suspension)
         case State.DELIVERED:
             values = {"server": recipient.remote or recipient.domain, "reply": _reply(recipient)}
             return (Sentence("Delivered: {server} accepted it with {reply}.", values),)
@@ -169,13 +169,20 @@ def _claimed(recipient: RecipientRow, now: datetime, site: SiteNote | None) -> t
     return (Sentence("Being sent to {domain} since {time}, attempt {n}.", values),)
 
 
-def _held(recipient: RecipientRow) -> tuple[Clause, ...]:
+def _held(recipient: RecipientRow, stopped: Suspension | None) -> tuple[Clause, ...]:
+    if stopped is not None and stopped.reason == recipient.reason:  # set aside for it
+        return (_stopped(stopped), Sentence("It waits at most until {time}.", {"time": recipient.expires_at}))
     reason = recipient.reason or Sentence("somebody stopped it.", {})
     values = {"reason": reason, "time": recipient.expires_at}
     return (Sentence("Held: {reason} It waits until it is released, at most until {time}.", values),)
 
 
 def _stopped(suspension: Suspension) -> Sentence:
+    if suspension.created_by == BREAKER:
+        return Sentence(
+            "{what} is suspended by its circuit breaker until somebody resumes it: {reason}",
+            {"what": scope(suspension), "reason": suspension.reason},
+        )
     values: dict[str, str | datetime | Sentence] = {
         "what": scope(suspension),
         "who": suspension.created_by.removeprefix("user:"),
@@ -193,6 +200,8 @@ def _stopped(suspension: Suspension) -> Sentence:
 
 def scope(suspension: Suspension) -> Sentence:
     """What a suspension stops."""
+    if suspension.sender_domain is not None:
+        return Sentence("Bulk mail from {domain}", {"domain": suspension.sender_domain})
     match suspension.pool, suspension.domain:
         case None, None:
             return Sentence("All mail of this workspace", {})

@@ -68,3 +68,33 @@ def test_a_round_over_many_destinations_asks_quickly() -> None:
     found = sum(active.of(OURS, Pool.MARKETING, f"d{n}.test", NOW) is not None for n in range(5_000))
     assert found == 1_000
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("pool", "sender", "changes", "stops"),
+    [
+        (Pool.MARKETING, "a@Shop.Example", {}, True),
+        (Pool.NOTIFICATION, "a@shop.example", {}, True),
+        (Pool.TRANSACTIONAL, "a@shop.example", {}, False),
+        (Pool.MARKETING, "a@news.shop.example", {}, False),
+        (Pool.MARKETING, "shop.example@other.example", {}, False),
+        (Pool.MARKETING, "", {}, False),
+        (Pool.MARKETING, "a@shop.example", {"workspace_id": OTHERS}, False),
+        (Pool.MARKETING, "a@shop.example", {"ended_at": NOW, "ended_by": "cli"}, False),
+        (Pool.MARKETING, "a@shop.example", {"until": NOW}, False),
+    ],
+)
+def test_a_suspension_of_a_from_domain_stops_its_bulk_mail_alone(
+    pool: Pool, sender: str, changes: dict[str, Any], stops: bool
+) -> None:
+    suspension = stop(sender_domain="shop.example", **changes)
+    active = Active([suspension])
+    assert active.names_senders
+    assert active.of_sender(OURS, pool, sender, NOW) == (suspension if stops else None)
+    assert active.of(OURS, pool, "shop.example", NOW) is None
+
+
+def test_nobody_is_asked_whom_mail_is_from_while_no_from_domain_is_suspended() -> None:
+    active = Active([stop(), stop(Pool.MARKETING)])
+    assert not active.names_senders
+    assert active.of_sender(OURS, Pool.MARKETING, "a@shop.example", NOW) is None

@@ -181,3 +181,15 @@ def test_a_suspension_says_what_it_stops(changes: dict[str, Any], what: str) -> 
 )
 def test_a_duration_is_told_in_a_unit_that_suits_it(length: timedelta, words: str) -> None:
     assert english(length) == words
+
+
+def test_a_breaker_is_not_a_person_and_its_suspension_says_which_mail() -> None:
+    """Mail in line and mail that was set aside for it say the same; what somebody stopped for a reason of their own does not."""
+    figures = "11 of 200 mails bounced hard within 24 hours (5.5 %). The limit is 5 %."
+    suspension = stopped(created_by="breaker", domain=None, sender_domain="shop.example", reason=figures)
+    because = f"Bulk mail from shop.example is suspended by its circuit breaker until somebody resumes it: {figures}"
+    assert explain(READY, NOW, Situation(suspension=suspension)) == because
+    aside = explain(row(State.HELD, reason=figures), NOW, Situation(suspension=suspension))
+    assert aside == f"{because} It waits at most until 2026-11-24 12:00:00 UTC."
+    own = explain(row(State.HELD, reason="Wrong link."), NOW, Situation(suspension=suspension))
+    assert own.startswith("Held: Wrong link.")

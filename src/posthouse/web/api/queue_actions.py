@@ -139,9 +139,15 @@ class SuspensionView(msgspec.Struct, frozen=True):
     id: UUID
     domain: Annotated[str | None, Meta(description="null: every destination")]
     pool: Annotated[Pool | None, Meta(description="null: every pool")]
+    sender_domain: Annotated[
+        str | None,
+        Meta(
+            description="its bulk mail (every pool but the transactional one), held until it is resumed; null: not by From"
+        ),
+    ]
     drain: bool
     reason: str
-    created_by: str
+    created_by: Annotated[str, Meta(description="breaker: too much bounced or was complained about")]
     created_at: datetime
     until: Annotated[datetime | None, Meta(description="null: until it is resumed")]
 
@@ -261,6 +267,7 @@ def _view(suspension: Suspension) -> SuspensionView:
         id=suspension.suspension_id,
         domain=suspension.domain,
         pool=suspension.pool,
+        sender_domain=suspension.sender_domain,
         drain=suspension.drain,
         reason=suspension.reason,
         created_by=suspension.created_by,
