@@ -1,7 +1,9 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
-counted, and senders are told of mail that was not delivered. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+counted, rates of bounces and complaints are judged, what was set aside goes when it may, and senders are told of mail that was not
+delivered. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the
+coming months are made.
 """
 
 import asyncio
@@ -14,19 +16,22 @@ from uuid import UUID
 
 from posthouse.accounts import rechecking
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
-from posthouse.intake import notices, soft_bounces
+from posthouse.intake import bulk_senders, notices, reputation, soft_bounces
 from posthouse.intake.accept import Door
 from posthouse.ledger import attempts, classify, counting, events, mass, receiver_reports
+from posthouse.ledger import reputation as counts
 from posthouse.ledger.attempts import Attempt
 from posthouse.ledger.events import Event
 from posthouse.ledger.soft import Soft, is_soft
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Stage
 from posthouse.model.words import EventKind, MailClass, Pool
-from posthouse.outbox import claims, enqueue, keys, partitions, sites, situations
+from posthouse.outbox import claims, enqueue, keys, partitions, sites, situations, suspensions
 from posthouse.outbox.claims import Late, Lost
+from posthouse.runtime.dns import Resolver
 from posthouse.runtime.postgres import DATABASE_GONE, transaction
 from posthouse.runtime.process import Process
 
@@ -34,6 +39,9 @@ PROMOTE_S: Final = 0.2
 EXPIRE_S: Final = 1.0
 RECOVER_S: Final = 1.0
 COUNT_S: Final = 5.0
+JUDGE_S: Final = 15.0
+BULK_S: Final = 60.0
+RELEASE_S: Final = 1.0
 NOTIFY_S: Final = 5.0
 GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
@@ -51,6 +59,9 @@ async def main(process: Process) -> None:
             (EXPIRE_S, expire),
             (RECOVER_S, recover),
             (COUNT_S, count),
+            (JUDGE_S, judge),
+            (BULK_S, watch_bulk_senders),
+            (RELEASE_S, release),
             (GATHER_S, gather),
             (NOTIFY_S, Notifying(directory, door)),
             (TIDY_S, tidy),
@@ -194,6 +205,39 @@ async def count(process: Process) -> None:
             await counting.advance(connection, workspace_id, process.clock.now())
 
 
+async def judge(process: Process) -> None:
+    """Pauses mail of which too much bounces or is complained about, and tells administrators."""
+    for workspace_id in await _workspaces(process):
+        await reputation.judge(process, workspace_id)
+
+
+async def watch_bulk_senders(process: Process) -> None:
+    """Finds out who has become a bulk sender."""
+    lookups = ResolverLookups(Resolver(process.settings.delivery.resolvers))
+    for workspace_id in await _workspaces(process):
+        await bulk_senders.watch(process, workspace_id, lookups)
+
+
+async def release(process: Process) -> None:
+    """Lets mail go that was set aside for a From domain, once its suspension is over."""
+    async with process.pool.acquire() as connection:
+        over = await suspensions.to_release(connection, process.clock.now())
+    for workspace_id, suspension_id, reason in over:
+        looked_at = BATCH
+        while looked_at == BATCH:
+            now = process.clock.now()
+            async with transaction(process.pool) as connection:
+                looked_at, freed = await suspensions.release(connection, workspace_id, suspension_id, reason, BATCH)
+                said: dict[str, object] = {"by": suspensions.BREAKER}
+                await events.append(
+                    connection,
+                    [
+                        Event(workspace_id, process.ids.new(), now, message_id, recipient_id, EventKind.RELEASED, said)
+                        for recipient_id, message_id in freed
+                    ],
+                )
+
+
 async def gather(process: Process) -> None:
     """With a shared pool, mail still queued for the others moves there, for nobody serves them any more."""
     if not process.settings.delivery.shared_pool:
@@ -224,4 +268,5 @@ async def tidy(process: Process) -> None:
         for workspace_id in await claims.workspaces(connection):
             await keys.drop_old(connection, workspace_id, now - timedelta(seconds=limits.IDEMPOTENCY_WINDOW_S))
             await mass.drop_old(connection, workspace_id, now)
+            await counts.drop_old(connection, workspace_id, now)
             await receiver_reports.drop_old(connection, workspace_id, now)

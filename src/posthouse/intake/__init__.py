@@ -23,6 +23,9 @@ transaction of its own.
 `suppressing` is what people do to the suppression list and the list of invalid addresses, with audit; `suppression_csv` (pure) reads and
 writes lists as files. `soft_bounces.count` notes marketing that was given up at an address, in the transaction that gives it up.
 
+`reputation.judge` pauses mail of which too much bounces or is complained about, with alerts, and `reputation.read` tells how it stands;
+`bulk_senders.watch` notes who has to keep a provider's rules for bulk senders. The worker role calls both.
+
 It owns no table: it composes the outbox's rows and the ledger's events, which one statement writes. It never talks to a receiver, and
 nothing it refuses leaves a trace.
 """

@@ -19,6 +19,7 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=64)]
 Positive: TypeAlias = Annotated[int, Meta(gt=0)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+Percent: TypeAlias = Annotated[float, Meta(gt=0, le=100)]
 
 
 def default_data_dir() -> Path:
@@ -230,6 +231,18 @@ class PoolLimits(Struct, frozen=True, forbid_unknown_fields=True):
             " verified, and sign once they are published. Empty: those every pool signs with."
         ),
     ] = ()
+    bounce_warn_percent: Annotated[
+        float, Meta(ge=0, le=100, description="As in [breakers], for this pool. 0: as there.")
+    ] = 0.0
+    bounce_pause_percent: Annotated[
+        float, Meta(ge=0, le=100, description="As in [breakers], for this pool. 0: as there.")
+    ] = 0.0
+    complaint_warn_percent: Annotated[
+        float, Meta(ge=0, le=100, description="As in [breakers], for this pool. 0: as there.")
+    ] = 0.0
+    complaint_pause_percent: Annotated[
+        float, Meta(ge=0, le=100, description="As in [breakers], for this pool. 0: as there.")
+    ] = 0.0
 
 
 class Transactional(PoolLimits, frozen=True, forbid_unknown_fields=True):
@@ -242,6 +255,35 @@ class Notification(PoolLimits, frozen=True, forbid_unknown_fields=True):
 
 class Marketing(PoolLimits, frozen=True, forbid_unknown_fields=True):
     """The pool of marketing mail. 0 and empty mean: as in [delivery]."""
+
+
+class Breakers(Struct, frozen=True, forbid_unknown_fields=True):
+    """When mail is paused because too much of it bounces or is complained about, within 24 hours. Rates are percent."""
+
+    min_sends: Annotated[Positive, Meta(description="Fewest mails within 24 hours that say anything.")] = 200
+    bounce_warn_percent: Annotated[
+        Percent, Meta(description="Hard bounces, of mails sent: from here on administrators are told.")
+    ] = 2.0
+    bounce_pause_percent: Annotated[
+        Percent, Meta(description="Hard bounces, of mails sent: from here on the mail is paused until it is resumed.")
+    ] = 5.0
+    complaint_warn_percent: Annotated[
+        Percent, Meta(description="Complaints, of mails delivered: from here on administrators are told.")
+    ] = 0.1
+    complaint_pause_percent: Annotated[
+        Percent,
+        Meta(description="Complaints, of mails delivered: from here on the mail is paused until it is resumed."),
+    ] = 0.3
+    gmail_warn_percent: Annotated[Percent, Meta(description="Complaints about marketing at Gmail: told.")] = 0.08
+    gmail_pause_percent: Annotated[Percent, Meta(description="Complaints about marketing at Gmail: paused.")] = 0.25
+    yahoo_warn_percent: Annotated[Percent, Meta(description="Complaints about marketing at Yahoo: told.")] = 0.1
+    yahoo_pause_percent: Annotated[Percent, Meta(description="Complaints about marketing at Yahoo: paused.")] = 0.3
+    pause_transactional: Annotated[
+        bool,
+        Meta(
+            description="Pause the transactional pool, too. Else its administrators are told, and resets and receipts go on."
+        ),
+    ] = False
 
 
 class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
@@ -306,6 +348,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     transactional: Transactional = Transactional()
     notification: Notification = Notification()
     marketing: Marketing = Marketing()
+    breakers: Breakers = Breakers()
     webhooks: Webhooks = Webhooks()
     processes: Processes = Processes()
     metrics: MetricsPort = MetricsPort()
@@ -324,6 +367,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         names = [field.name for field in msgspec.structs.fields(own) if hasattr(self.delivery, field.name)]
         common = {name: getattr(self.delivery, name) for name in names if not getattr(own, name)}
         return msgspec.structs.replace(own, **common, helo=own.helo or self.server.hostname)
+
+    def breakers_of(self, pool: Pool) -> Breakers:
+        """When mail of one pool is paused: its own rates, else those of [breakers]."""
+        own: PoolLimits = getattr(self, pool)
+        names = [field.name for field in msgspec.structs.fields(self.breakers) if getattr(own, field.name, None)]
+        return msgspec.structs.replace(self.breakers, **{name: getattr(own, name) for name in names})
 
     @property
     def data(self) -> Path:

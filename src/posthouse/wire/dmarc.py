@@ -136,6 +136,12 @@ def names_to_ask(domain: str) -> list[str]:
     return [domain, *(".".join(labels[start:]) for start in range(first_parent, len(labels)))]
 
 
+async def organizational_domain(domain: str, lookups: Lookups) -> str | None:
+    """The name that speaks for a lower-case A-label and all its relatives: itself where nothing is published. None: ask again."""
+    walk = await _tree_walk(domain, lookups)
+    return None if walk.failed else walk.organization
+
+
 async def _tree_walk(domain: str, lookups: Lookups) -> _Walk:
     records: list[tuple[str, DmarcRecord]] = []
     for name in names_to_ask(domain):

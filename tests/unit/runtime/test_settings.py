@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from posthouse.model.words import Pool
 from posthouse.runtime.settings import Settings, stream_address
 from posthouse.runtime.settings_source import SECTIONS, SettingsError, load, sample, to_environ
 
@@ -138,3 +139,10 @@ def test_names_that_are_not_given_follow_from_others() -> None:
 )
 def test_a_stream_is_at_a_host_and_port_or_at_a_path(text: str, address: Path | tuple[str, int]) -> None:
     assert stream_address(text) == address
+
+
+def test_a_pool_breaks_at_its_own_rates_else_at_those_of_all() -> None:
+    settings = Settings().with_("marketing", bounce_pause_percent=3.0).with_("breakers", complaint_pause_percent=0.2)
+    own, others = settings.breakers_of(Pool.MARKETING), settings.breakers_of(Pool.NOTIFICATION)
+    assert (own.bounce_warn_percent, own.bounce_pause_percent, own.complaint_pause_percent) == (2.0, 3.0, 0.2)
+    assert others == settings.breakers
