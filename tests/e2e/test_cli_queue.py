@@ -9,9 +9,12 @@ from tests.command_line import CommandLine
 from tests.corridor import Corridor, open_corridor
 
 from posthouse.accounts import audit, changes, workspaces
+from posthouse.intake import reputation
+from posthouse.ledger import counting
 from posthouse.model.words import Pool, State
 from posthouse.outbox import claims, sites
 from posthouse.outbox.sites import Word
+from posthouse.runtime.postgres import transaction
 from posthouse.runtime.settings import Settings
 
 
@@ -44,6 +47,36 @@ async def test_a_destination_is_suspended_explained_and_resumed(posthouse: Comma
     resumed = await posthouse("queue", "resume", "--domain", "there.test")
     assert resumed.out.strip() == "Resumed: Mail for there.test."
     assert (await posthouse("queue", "suspensions")).out.strip() == "Nothing is suspended."
+
+
+async def test_what_a_breaker_paused_is_shown_with_its_rates_and_resumed_by_its_id(
+    posthouse: CommandLine, corridor: Corridor
+) -> None:
+    assert (await posthouse("reputation")).out.strip() == "Nothing was sent within 24 hours."
+    process, workspace_id = corridor.process, corridor.submitter.workspace_id
+    async with transaction(process.pool) as connection:
+        await counting.advance(connection, workspace_id, process.clock.now())
+        await connection.execute(
+            "INSERT INTO reputation_counts VALUES"
+            " ($1, date_bin('15 minutes', now(), 'epoch'), 'notification', 'shop.example', 'gmail', 200, 189, 11, 0)",
+            workspace_id,
+        )
+    await reputation.judge(process, workspace_id)
+    told = (await posthouse("reputation", "--json")).json()["reputation"]
+    assert [(each["scope"], each["name"], each["state"]) for each in told] == [
+        ("pool", "notification", "paused"),
+        ("domain", "shop.example", "paused"),
+    ]
+    assert "11 (5.5 % of 5 %)" in (await posthouse("reputation")).out
+    stopped = {each["id"]: each for each in (await posthouse("queue", "suspensions", "--json")).json()}
+    assert {(each["pool"], each["sender_domain"]) for each in stopped.values()} == {
+        ("notification", None),
+        (None, "shop.example"),
+    }
+    assert (await posthouse("queue", "resume", "--everything")).status == 1  # that was not what is stopped
+    for each in told:
+        assert (await posthouse("queue", "resume", "--id", each["suspension"])).status == 0
+    assert [each["state"] for each in (await posthouse("reputation", "--json")).json()["reputation"]] == ["few", "few"]
 
 
 async def test_what_a_receiver_told_us_is_shown_and_lifted_by_somebody_who_knows_better(

@@ -19,6 +19,11 @@ COMMANDS: Final = (
     ("tls", "posthouse.cli.tls:app", "Which encryption receivers ask for, and how sessions fared."),
     ("bounce", "posthouse.cli.bounce:app", "What mail that came back means, and which rule says so."),
     ("report", "posthouse.cli.report:app", "What receivers report about your domains: DMARC and TLS."),
+    (
+        "reputation",
+        "posthouse.cli.reputation:reputation_command",
+        "Bounces and complaints of a day, and what is paused.",
+    ),
     ("suppression", "posthouse.cli.suppression:app", "Addresses that are not written to, and why."),
     ("list", "posthouse.cli.list_check:app", "Whether a list of addresses is fit to be written to."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),

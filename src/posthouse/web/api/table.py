@@ -19,6 +19,7 @@ from posthouse.web.api import (
     messages,
     queue,
     queue_actions,
+    reputation,
     statistics,
     views,
 )
@@ -68,6 +69,9 @@ pool has to be forced. Every action is in the audit log, and an event with each 
 _SUSPEND: Final = """\
 Suspended mail stays in the queue, keeps its own times, and says by whom and why it is held up. A new suspension takes the place of one
 that stops the same mail."""
+_REPUTATION: Final = """\
+Rates are of the last 24 hours, half a minute late. What reached a pause rate is suspended until somebody resumes it: delete the suspension
+that is named. Older figures no longer count from the next quarter of an hour on."""
 _IDEMPOTENCY: Final = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
@@ -251,6 +255,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             ),
             Parameter("zone", {"type": "string", "maxLength": 64, "default": "UTC"}, "time zone in which days begin"),
         ),
+        group="Statistics",
+    ),
+    Operation(
+        "GET",
+        "/v1/reputation",
+        "getReputation",
+        "Bounces and complaints of a day against the rates at which mail is paused",
+        Scope.READ,
+        reputation.show,
+        {200: Reply("What mail went out of, and what is paused.", (reputation.ReputationList,))},
+        description=_REPUTATION,
         group="Statistics",
     ),
     *REPORT_OPERATIONS,

@@ -1,7 +1,7 @@
 """The web pages: what a person sees. Parses forms and prints templates; decides nothing and owns no table.
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
-page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`, `queue_pages`,
+page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`, `reputation_pages`, `queue_pages`,
 `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `key_pages`, `webhook_pages`,
 `settings_pages`, `bounce_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
@@ -30,6 +30,7 @@ from posthouse.web.pages import (
     queue_acts,
     queue_pages,
     report_pages,
+    reputation_pages,
     resend_pages,
     send,
     settings_pages,
@@ -70,6 +71,8 @@ _signed_in: Final = Router(
         report_pages.report_page,
         report_pages.report_upload,
         report_pages.source_page,
+        reputation_pages.reputation_page,
+        reputation_pages.resume,
         queue_pages.queue_page,
         queue_acts.queue_select_page,
         queue_acts.queue_act_page,

@@ -38,7 +38,7 @@ STATES: Final = {
         N_("Held"),
         "wait",
         "pause",
-        N_("Stopped by hand, or because it looks like mass mail, until someone releases it."),
+        N_("Stopped by hand, as mass mail or with all bulk mail of its domain, until someone releases it."),
     ),
     State.DELIVERED: Word(N_("Delivered"), "good", "check", N_("The receiving server took responsibility for it.")),
     State.BOUNCED: Word(N_("Bounced"), "bad", "cross", N_("The receiving server refused it for good.")),
