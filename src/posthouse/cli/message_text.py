@@ -53,6 +53,7 @@ def receipt(submission: Submission, accepted: Accepted, dry_run: bool) -> dict[s
             {"address": each.address, "kind": each.kind, "status": each.state, "reason": each.reason}
             for each in accepted.recipients
         ],
+        "warnings": [{"code": each.code, "detail": each.detail} for each in accepted.warnings],
     }
 
 
@@ -62,6 +63,8 @@ def receipt_text(accepted: Accepted, dry_run: bool) -> Text:
     told.append(f"{accepted.choice.reason}\n")
     for each in accepted.recipients:
         told.append(f"  {each.address}  ").append_text(state(each.state)).append(f"  {each.reason}\n")
+    for warned in accepted.warnings:
+        told.append(f"Warning: {warned.detail}\n", style="yellow")
     if not dry_run:
         told.append(f"Follow it: posthouse message show {accepted.message_id}")
     return told

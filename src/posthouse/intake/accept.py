@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
-from posthouse.intake import checks, route, separation
+from posthouse.intake import alignment, checks, route, separation
 from posthouse.intake.classify import classify
 from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
 from posthouse.intake.mass_watch import MassWatch
@@ -60,13 +60,25 @@ class Door:
     async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
         """The same decisions with nothing kept; the ids in the receipts name nothing."""
         decided = await self._decide_all(submitter, submissions)
-        return await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
+        receipts = await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
+        return [await self._warned(*each) for each in zip(decided, receipts, strict=True)]
 
     async def close(self) -> None:
         """Returns when every promise under way is committed or refused."""
         await self._group.close()
         await self._commit.close()
         await self._watch.close()
+
+    async def _warned(self, decided: Decided | Refused, receipt: Receipt) -> Receipt:
+        """The receipt of a dry run with what its sender should know before the mail is real."""
+        if isinstance(decided, Refused) or isinstance(receipt, Refused) or decided.submission.null_sender:
+            return receipt
+        workspace_id, domain = decided.submitter.workspace_id, decided.submission.sender.rpartition("@")[2].lower()
+        if not (await self._directory.workspace(workspace_id)).bounce_processing:
+            return receipt  # it returns to its sender
+        own = await self._directory.bounce_domain(workspace_id, domain)
+        found = alignment.warning(domain, own or self._process.settings.bounce_domain.lower())
+        return replace(receipt, warnings=(found,)) if found else receipt
 
     async def _decide_all(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Decided | Refused]:
         decided = [await self._decide(submitter, submission) for submission in submissions]

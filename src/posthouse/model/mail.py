@@ -1,5 +1,6 @@
 """What a submitter hands over, and what the door answers: values shared by every way in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
@@ -105,12 +106,22 @@ class AcceptedRecipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something about a message that its sender should know; `values` are what the sentence `detail` names."""
+
+    code: str
+    detail: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """The promise: this message is committed."""
+    """The promise: this message is committed. `warnings` are a dry run's: what will not stop it, and may harm it."""
 
     message_id: UUID
     choice: RouteChoice
     recipients: tuple[AcceptedRecipient, ...]
+    warnings: tuple[Warned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,13 @@ class RecipientReceipt(msgspec.Struct, frozen=True):
     reason: Annotated[str, Meta(description="why it is suppressed, else empty")]
 
 
+class WarningView(msgspec.Struct, frozen=True):
+    """What does not stop a message and may harm it."""
+
+    code: str
+    detail: str
+
+
 class MessageReceipt(msgspec.Struct, frozen=True, rename={"mail_class": "class"}):
     """One message that was accepted: it is committed."""
 
@@ -46,6 +53,10 @@ class MessageReceipt(msgspec.Struct, frozen=True, rename={"mail_class": "class"}
     mail_class: MailClass
     priority: Annotated[int, Meta(ge=0, le=9)]
     recipients: tuple[RecipientReceipt, ...]
+    warnings: Annotated[
+        tuple[WarningView, ...],
+        Meta(description="of a dry run: `return_path_not_aligned` when SPF will not count for DMARC"),
+    ]
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -169,6 +180,7 @@ def _receipt(accepted: Accepted, submission: Submission, dry: bool) -> MessageRe
         mail_class=accepted.choice.mail_class,
         priority=accepted.choice.priority,
         recipients=tuple(_recipient(each, dry) for each in accepted.recipients),
+        warnings=tuple(WarningView(each.code, each.detail) for each in accepted.warnings),
     )
 
 

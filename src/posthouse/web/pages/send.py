@@ -12,6 +12,7 @@ from litestar.response import Redirect
 
 from posthouse.accounts import domains
 from posthouse.accounts.sign_in import SignedIn
+from posthouse.intake import alignment
 from posthouse.intake.accept import Idempotency, KeyConflict, Replay
 from posthouse.intake.request import Context, parse_message
 from posthouse.model.errors import FieldProblem
@@ -151,7 +152,8 @@ async def _road(request: Page, person: SignedIn, filled: _Filled) -> dict[str, A
         outcome = (await rooms(request).door.dry_run(filled.submitter, [outcome]))[0]
     known: dict[str, Any] = {"routes": words.ROUTES, "classes": words.CLASSES, "road": None}
     if isinstance(outcome, Accepted):
-        return known | {"road": outcome.choice, "road_recipients": outcome.recipients}
+        warned = [each.values for each in outcome.warnings if each.code == alignment.NOT_ALIGNED]
+        return known | {"road": outcome.choice, "road_recipients": outcome.recipients, "not_aligned": warned}
     assert isinstance(outcome, Refused)
     spoken = speech(request, person)
     # A form that is not finished is not wrong yet.
