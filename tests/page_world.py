@@ -21,8 +21,9 @@ import structlog
 from posthouse.accounts import changes, credentials, domains, users, workspaces
 from posthouse.accounts.changes import Change
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.dns_records import Check, records_for
+from posthouse.accounts.dns_records import Need, outcome
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.record_lint import Fault, Remark
 from posthouse.accounts.terms import CredentialKind, Terms
 from posthouse.accounts.users import Member
 from posthouse.accounts.workspaces import Preferences
@@ -182,24 +183,13 @@ async def _accounts(process: Process) -> tuple[UUID, str, UUID]:
 async def _domain(process: Process, change: Change, name: str, wrong: int) -> SendingDomain:
     domain = await domains.add(change, name)
     assert isinstance(domain, SendingDomain), domain
-    records = records_for(domain, process.settings.server.hostname, process.settings.bounce_domain)
     checks = []
-    for number, record in enumerate(records):
-        passed = number >= wrong
-        found = (record.value,) if passed else ("v=DKIM1; k=rsa; p=MIIBIjANold",) if number else ()
-        detail = "" if passed else "There is another value."
-        checks.append(
-            Check(
-                record.purpose,
-                record.name,
-                record.type,
-                record.value,
-                found,
-                passed=passed,
-                answered=True,
-                detail=detail,
-            )
-        )
+    for number, record in enumerate(domains.records(process, domain)):
+        passed = number >= wrong and record.need is not Need.OPTIONAL
+        different = 0 < number < wrong
+        found = (record.value,) if passed else ("v=DKIM1; k=rsa; p=MIIBIjANold",) if different else ()
+        remark = None if passed else Remark(Fault.DIFFERENT if different else Fault.MISSING)
+        checks.append(outcome(record, found, remark))
     return await domains.settle(change, domain, tuple(checks))
 
 

@@ -1,4 +1,4 @@
-"""Bounce domains over the JSON API, with a real name server behind it."""
+"""Bounce domains and the keys of sending domains over the JSON API, with a real name server behind it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.peers.test_bounce_domains import ACME_LINES, HOST, name_server
+from tests.verified import verified_domain
 from tests.web_server import Web, running
 
 
@@ -61,3 +62,44 @@ async def test_a_domain_s_alignment_is_told_with_what_to_put_right(web: Web) -> 
     await web.client.post("/v1/bounce-domains", json={"name": "bounces.acme.test"})
     after = (await web.client.get("/v1/domains/acme.test/alignment")).json()
     assert (after["return_domain"], after["spf_aligned"], after["dmarc"]) == ("bounces.acme.test", True, "pass")
+
+
+async def test_a_dry_run_warns_where_spf_will_not_count(web: Web) -> None:
+    mail = {"from": "ann@acme.test", "to": "bob@there.test", "subject": "x", "text": "x"}
+    dry = (await web.client.post("/v1/messages", json=mail, params={"dry_run": 1})).json()
+    assert [(each["code"], "not aligned with acme.test" in each["detail"]) for each in dry["warnings"]] == [
+        ("return_path_not_aligned", True)
+    ]
+    assert (await web.client.post("/v1/messages", json=mail)).json()["warnings"] == []
+    await web.client.post("/v1/bounce-domains", json={"name": "bounces.acme.test"})
+    assert (await web.client.post("/v1/messages", json=mail, params={"dry_run": 1})).json()["warnings"] == []
+
+
+async def test_keys_are_replaced_step_by_step(web: Web) -> None:
+    await web.client.post("/v1/domains", json={"name": "other.test"})
+    early = await web.client.post("/v1/domains/other.test/rotation")
+    assert (early.status_code, early.json()["errors"][0]["code"]) == (409, "not_verified")
+    workspace_id = await web.process.pool.fetchval("SELECT workspace_id FROM workspaces")
+    await verified_domain(web.process, workspace_id, "acme.test")
+    rotating = await web.client.post("/v1/domains/acme.test/rotation")
+    assert rotating.status_code == 201, rotating.text
+    keys = {key["selector"]: key["state"] for key in rotating.json()["keys"]}
+    assert sorted(keys.values()) == ["replacing", "replacing", "signing", "signing"]
+    assert (await web.client.post("/v1/domains/acme.test/rotation")).status_code == 409
+    kept = await web.client.delete("/v1/domains/acme.test/keys/ph1-rsa")
+    assert (kept.status_code, kept.json()["detail"]) == (409, "Mail is signed with it. Replace the keys first.")
+    new = next(selector for selector, state in keys.items() if state == "replacing")
+    left = await web.client.delete(f"/v1/domains/acme.test/keys/{new}")
+    assert new not in {key["selector"] for key in left.json()["keys"]}
+    assert (await web.client.delete(f"/v1/domains/acme.test/keys/{new}")).status_code == 404
+
+
+async def test_a_domain_that_lost_its_records_says_so_and_stays_verified(web: Web) -> None:
+    workspace_id = await web.process.pool.fetchval("SELECT workspace_id FROM workspaces")
+    await verified_domain(web.process, workspace_id, "acme.test")
+    looked = (await web.client.post("/v1/domains/acme.test/verify")).json()
+    assert (looked["verified_at"] is not None, looked["incomplete"]) == (True, "required")
+    lost = {check["name"] for check in looked["checks"] if check["lost"]}
+    assert "_posthouse.acme.test" in lost
+    (line,) = [each for each in (await web.client.get("/v1/domains")).json()["domains"] if each["name"] == "acme.test"]
+    assert line["incomplete"] == "required"

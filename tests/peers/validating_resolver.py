@@ -49,7 +49,7 @@ async def validating_resolver(folder: Path, zones: Sequence[Zone]) -> AsyncItera
     port = free_port()
     sections = [_section(folder, zone) for zone in zones]
     configuration = folder / "unbound.conf"
-    configuration.write_text(_configuration(folder, port, sections))
+    configuration.write_text(_configuration(folder, port, sections, [zone.name for zone in zones]))
     process = await asyncio.create_subprocess_exec(
         "unbound", "-d", "-p", "-c", str(configuration), stderr=asyncio.subprocess.DEVNULL
     )
@@ -61,7 +61,9 @@ async def validating_resolver(folder: Path, zones: Sequence[Zone]) -> AsyncItera
         await process.wait()
 
 
-def _configuration(folder: Path, port: int, sections: Sequence[tuple[str, str]]) -> str:
+def _configuration(folder: Path, port: int, sections: Sequence[tuple[str, str]], names: Sequence[str]) -> str:
+    # Unbound answers for addresses of documentation and private networks itself, unless told not to.
+    reverse = "".join(f'  local-zone: "{name}." nodefault\n' for name in names if name.endswith(".arpa"))
     anchors = "".join(anchor for anchor, _ in sections)
     return f"""\
 server:
@@ -77,7 +79,7 @@ server:
   do-not-query-localhost: no
   domain-insecure: "unsigned.test"
   local-zone: "test." nodefault
-{anchors}
+{reverse}{anchors}
 {"".join(section for _, section in sections)}
 """
 

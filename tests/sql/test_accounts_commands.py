@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.verified import verified_domain
 
 from posthouse.accounts import audit, bootstrap
 from posthouse.accounts.directory import Directory
@@ -121,9 +122,10 @@ async def test_a_person_is_added_and_gets_in(posthouse, made, process) -> None:
 async def test_a_domain_is_added_shown_and_removed(posthouse, made, process, database) -> None:
     added = await posthouse("domain", "add", "Shop.TEST", "--json")
     assert added.json["name"] == "shop.test"
-    assert [each["purpose"] for each in added.json["records"]] == ["ownership", "dkim", "dkim", "spf", "dmarc"]
+    purposes = [each["purpose"] for each in added.json["records"] if each["need"] != "optional"]
+    assert purposes == ["ownership", "dkim", "dkim", "spf", "return_path", "dmarc"]
     zone = await posthouse("domain", "records", "shop.test", "--zone")
-    assert zone.out.count(" IN TXT ") == 5
+    assert (zone.out.count(" IN TXT "), zone.out.count(" IN CNAME ")) == (5, 1)
     assert (await posthouse("domain", "records", "other.test")).status == 1
     unsure = await posthouse("domain", "remove", "shop.test")
     assert unsure.status == 1
@@ -152,3 +154,21 @@ async def test_a_domain_is_given_its_purpose_and_further_keys(posthouse, made) -
     assert {"mk1", "mk1-ed"} <= set(more.json["selectors"])
     again = await posthouse("domain", "keys", "news.acme.test", "--selector", "mk1")
     assert (again.status, "There is a key mk1 already." in again.err) == (1, True)
+
+
+async def test_the_keys_of_a_domain_are_replaced(posthouse, made, process) -> None:
+    await posthouse("domain", "add", "acme.test")
+    early = await posthouse("domain", "rotate", "acme.test")
+    assert (early.status, "verified before its keys are replaced" in early.err) == (1, True)
+    await verified_domain(process, made.workspace_id, "shop.test")
+    rotating = await posthouse("domain", "rotate", "shop.test", "--json")
+    states = {key["selector"]: key["state"] for key in rotating.json["keys"]}
+    assert sorted(states.values()) == ["replacing", "replacing", "signing", "signing"]
+    assert [each["name"].partition(".")[0] for each in rotating.json["records"]] == [
+        selector for selector, state in states.items() if state == "replacing"
+    ]
+    told = await posthouse("domain", "remove-key", "shop.test", "ph1-rsa", "--yes")
+    assert (told.status, "Mail is signed with it." in told.err) == (1, True)
+    new = rotating.json["records"][0]["name"].partition(".")[0]
+    assert new in (await posthouse("domain", "remove-key", "shop.test", new, "--yes")).out
+    assert (await posthouse("domain", "remove-key", "shop.test", new, "--yes")).status == 1

@@ -1,18 +1,20 @@
 """Sending domains: from the first record to the signature, and who may send as whom."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from posthouse.accounts import audit, bootstrap, changes, domains, workspaces
+from posthouse.accounts import alerts, audit, bootstrap, changes, domains, workspaces
+from posthouse.accounts.alerts import Level, Trouble
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.dns_records import Purpose, records_for
+from posthouse.accounts.dns_records import Incomplete, Purpose
 from posthouse.accounts.domains import SendingDomain
-from posthouse.accounts.workspaces import Workspace
+from posthouse.accounts.workspaces import Preferences, Workspace
 from posthouse.model import limits
 from posthouse.model.dns import Answer, DnsStatus
 from posthouse.model.mail import Submitter
-from posthouse.model.words import Scope
+from posthouse.model.words import DomainPolicy, Scope
 from posthouse.runtime.process import Process
 from posthouse.runtime.vault import Place, SealError, key_id_of
 from posthouse.wire import dkim, dkim_keys
@@ -26,7 +28,7 @@ class Zone:
         self.silent = False
 
     def publish(self, process: Process, domain: SendingDomain, *purposes: Purpose) -> None:
-        for record in records_for(domain, process.settings.server.hostname, process.settings.bounce_domain):
+        for record in domains.records(process, domain):
             if record.purpose in purposes:
                 self.texts.setdefault(record.name, []).append(record.value)
 
@@ -35,6 +37,10 @@ class Zone:
             return Answer(DnsStatus.TIMEOUT, detail="no server answered")
         found = self.texts.get(name)
         return Answer(DnsStatus.NOERROR, tuple(found)) if found else Answer(DnsStatus.NXDOMAIN)
+
+    async def lookup(self, name: str, rdtype: str) -> Answer[str]:
+        del rdtype
+        return await self.txt(name)
 
 
 @pytest.fixture
@@ -129,7 +135,8 @@ async def test_ownership_and_a_key_in_the_dns_verify(process, workspace, zone, d
     verified = await verify(process, domain, zone)
     assert verified.verified_at is not None
     assert [(check.purpose.value, check.passed) for check in verified.checks] == [
-        ("ownership", True), ("dkim", True), ("dkim", True), ("spf", False), ("dmarc", False),
+        ("ownership", True), ("dkim", True), ("dkim", True), ("spf", False), ("return_path", False), ("dmarc", False),
+        ("report_permission", False), ("tls_reports", False), ("mta_sts", False), ("bimi", False),
     ]  # fmt: skip
     directory.forget()
     assert await directory.may_send_as(submitter(workspace), "shop.test")
@@ -164,15 +171,70 @@ async def test_nothing_signs_for_a_domain_that_is_not_verified(process, workspac
     assert await directory.signing_keys(workspace.workspace_id, "other.test") == ()
 
 
-async def test_a_silent_dns_does_not_stop_mail_but_a_removed_record_does(process, workspace, zone) -> None:
+async def test_a_domain_that_lost_a_record_stays_verified_and_is_told_of(process, workspace, zone, database) -> None:
     domain = await add(process, workspace, "shop.test")
     zone.publish(process, domain, Purpose.OWNERSHIP, Purpose.DKIM)
     first = (await verify(process, domain, zone)).verified_at
     zone.silent = True
     assert (await verify(process, domain, zone)).verified_at == first
+    assert await alerts.in_force(database, workspace.workspace_id) == []
     zone.silent = False
-    del zone.texts["_posthouse.shop.test"]
-    assert (await verify(process, domain, zone)).verified_at is None
+    lost = zone.texts.pop("_posthouse.shop.test")
+    incomplete = await verify(process, domain, zone)
+    assert (incomplete.verified_at, incomplete.incomplete) == (first, Incomplete.REQUIRED)
+    (alert,) = await alerts.in_force(database, workspace.workspace_id)
+    assert alert.trouble == Trouble(
+        "domain.incomplete",
+        "shop.test",
+        Level.WARNING,
+        "shop.test lacks DNS records: _posthouse.shop.test. Nothing shows any more that the domain is yours.",
+        f"/domains/{domain.domain_id}",
+    )
+    zone.texts["_posthouse.shop.test"] = lost
+    assert (await verify(process, domain, zone)).incomplete is Incomplete.RECOMMENDED
+    assert await alerts.in_force(database, workspace.workspace_id) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "lost", "allowed"),
+    [
+        (DomainPolicy.WARN, "_posthouse.shop.test", True),
+        (DomainPolicy.REFUSE, "_posthouse.shop.test", False),
+        (DomainPolicy.REFUSE, "_dmarc.shop.test", True),
+        (DomainPolicy.STRICT, "_dmarc.shop.test", False),
+        (DomainPolicy.STRICT, "", True),
+    ],
+)
+async def test_the_workspace_chooses_whether_missing_records_stop_mail(
+    process, workspace, zone, database, policy: DomainPolicy, lost: str, allowed: bool
+) -> None:
+    domain = await add(process, workspace, "shop.test")
+    zone.publish(process, domain, Purpose.OWNERSHIP, Purpose.DKIM, Purpose.SPF, Purpose.DMARC)
+    await verify(process, domain, zone)
+    zone.texts.pop(lost, None)
+    checked = await verify(process, domain, zone)
+    assert checked.is_refused(policy) is not allowed
+    async with changes.making(process, workspace.workspace_id, "user:ann@x.test") as change:
+        chosen = await workspaces.update(change, replace(Preferences.of(workspace), domain_policy=policy))
+    assert isinstance(chosen, Workspace)
+    directory = Directory(database, process.clock, process.vault)
+    assert await directory.may_send_as(submitter(workspace), "shop.test") is allowed
+
+
+async def test_without_any_key_in_the_dns_the_alert_is_critical_and_ends_with_the_domain(
+    process, workspace, zone, database
+) -> None:
+    domain = await add(process, workspace, "shop.test")
+    zone.publish(process, domain, Purpose.OWNERSHIP, Purpose.DKIM)
+    await verify(process, domain, zone)
+    zone.texts = {name: texts for name, texts in zone.texts.items() if "_domainkey" not in name}
+    await verify(process, domain, zone)
+    (alert,) = await alerts.in_force(database, workspace.workspace_id)
+    assert alert.trouble.level is Level.CRITICAL
+    assert alert.trouble.sentence.endswith("Mail goes out unsigned, and receivers may refuse it.")
+    async with changes.making(process, workspace.workspace_id, "user:ann@x.test") as change:
+        assert await domains.remove(change, domain.domain_id)
+    assert await alerts.in_force(database, workspace.workspace_id) == []
 
 
 async def test_keys_seen_before_still_sign_while_the_dns_is_silent(process, workspace, zone, database) -> None:
@@ -200,8 +262,9 @@ async def test_two_workspaces_may_add_a_domain_and_only_proof_verifies(process, 
 async def test_a_policy_above_covers_the_domains_below(process, workspace, zone) -> None:
     domain = await add(process, workspace, "news.shop.test")
     zone.texts["_dmarc.shop.test"] = ["v=DMARC1; p=reject"]
-    check = (await verify(process, domain, zone)).checks[-1]
-    assert (check.purpose, check.passed, check.name) == (Purpose.DMARC, True, "_dmarc.news.shop.test")
+    checks = (await verify(process, domain, zone)).checks
+    (check,) = [each for each in checks if each.purpose is Purpose.DMARC]
+    assert (check.passed, check.name) == (True, "_dmarc.news.shop.test")
     assert check.detail == "Covered by the policy of shop.test."
 
 

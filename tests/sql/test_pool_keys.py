@@ -66,7 +66,7 @@ async def test_a_pool_that_gets_selectors_later_gets_keys_at_the_next_verificati
     later = make_process(marketing={"selectors": ("mk1",)})
     checked = await verify(later, domain, Zone())
     assert "mk1" in {key.selector for key in checked.keys}
-    (record,) = [each for each in domains.records(later.settings, checked) if each.name.startswith("mk1.")]
+    (record,) = [each for each in domains.records(later, checked) if each.name.startswith("mk1.")]
     assert record.pools == (Pool.MARKETING,)
     assert not record.required
 

@@ -1,7 +1,7 @@
 """Who may send, and as whom: workspaces, people, credentials, sending domains and their keys, and the audit log.
 
 The room owns `workspaces`, `users`, `memberships`, `sessions`, `sign_in_links`, `data_keys`, `credentials`, `credential_use`,
-`sending_domains`, `dkim_keys` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
+`sending_domains`, `dkim_keys`, `alerts` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
 
 Asking. The doors and the delivery ask `directory.Directory`, one per process: `by_api_key`, `by_smtp_login` and `by_network` turn
 what a client showed into a `Submitter`, `may_send_as` says whether that submitter may put a domain into From, `signing_keys` gives
@@ -21,7 +21,9 @@ DKIM keys are sealed under the workspace's data key (`data_keys`), which is wrap
 A domain. `domains.add` makes an RSA and an Ed25519 key; `dns_records.records_for` lists what to publish; `domains.verify` asks the
 DNS and `dns_records.judge` compares. Ownership and one DKIM key seen make it verified; only then may it be sent from, and it
 is signed only with keys that were seen. Two workspaces may both add a name: each needs its own token published. `domains.assign`
-says what mail it is for, which the door asks by `Directory.domain_classes`. `domains.add_keys` makes further keys; a pool whose
+says what mail it is for, which the door asks by `Directory.domain_classes`. Daily `rechecking` asks again: a domain stays verified,
+what it lost raises an alert (`domain_troubles`) and stops its mail only where the workspace's `domain_policy` says so.
+`domains.rotate` makes keys that relieve the present ones once their records are seen (`rotation`). `domains.add_keys` makes further keys; a pool whose
 settings name selectors signs with those keys alone (`selectors.Selectors.choose`), and gets them made when a domain is added or verified.
 
 A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a

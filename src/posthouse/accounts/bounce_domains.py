@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from posthouse.accounts import audit, changes, workspaces
+from posthouse.accounts import alerts, audit, changes, domain_troubles, workspaces
 from posthouse.accounts.changes import Change
 from posthouse.accounts.return_path import is_subdomain
 from posthouse.accounts.terms import domain_name
@@ -98,7 +98,9 @@ async def verify(
     target = process.settings.return_target
     led = await follow(domain.name, target, resolver)
     async with changes.making(process, workspace_id, actor) as change:
-        return await _settle(change, domain, led, led.problem(domain.name, target))
+        kept = await _settle(change, domain, led, led.problem(domain.name, target))
+        await _alert(change, kept, process.settings.bounce_domain)
+    return kept
 
 
 async def follow(name: str, target: str, resolver: AliasLookup) -> Led:
@@ -133,6 +135,7 @@ async def remove(change: Change, bounce_domain_id: UUID) -> bool:
     name = await change.connection.fetchval(SQL.delete_bounce_domain, change.workspace_id, bounce_domain_id)
     if name is None:
         return False
+    await _end_alert(change, name)
     await change.record("bounce_domain.remove", name)
     return True
 
@@ -179,6 +182,19 @@ async def _settle(change: Change, domain: BounceDomain, led: Led, problem: str) 
     else:
         await audit.announce(change.connection, change.workspace_id)
     return kept
+
+
+async def _alert(change: Change, domain: BounceDomain, default: str) -> None:
+    if domain.broken_at is None:
+        await _end_alert(change, domain.name)
+        return
+    trouble = domain_troubles.of_bounce_domain(domain.name, domain.problem, default)
+    await alerts.report(change.connection, change.workspace_id, trouble, change.ids, change.actor, change.now)
+
+
+async def _end_alert(change: Change, name: str) -> None:
+    kind = domain_troubles.BOUNCE_BROKEN
+    await alerts.end(change.connection, change.workspace_id, kind, name, change.actor, change.now)
 
 
 def usable(domains: Sequence[BounceDomain]) -> tuple[str, ...]:

@@ -27,8 +27,10 @@ LAB_SELECTORS: Final = {"lab": Algorithm.RSA, "labed": Algorithm.ED25519}
 FindKey = Callable[[UUID, UUID], Awaitable[WrappedKey | None]]
 
 
-async def add(change: Change, domain_id: UUID, domain: str, selectors: Mapping[str, Algorithm]) -> None:
-    """Make a key pair for each of these selectors of a domain and keep it sealed."""
+async def add(
+    change: Change, domain_id: UUID, domain: str, selectors: Mapping[str, Algorithm], *, replacing: bool = False
+) -> None:
+    """Make a key pair for each of these selectors of a domain and keep it sealed. `replacing`: it signs in another's place, later."""
     data_key = await data_keys.current(change.connection, change.workspace_id)
     assert data_key is not None, "a workspace has a data key from the beginning"
     for selector, algorithm in selectors.items():
@@ -37,7 +39,8 @@ async def add(change: Change, domain_id: UUID, domain: str, selectors: Mapping[s
         sealed = change.vault.seal(data_key, dkim_keys.dump(key), place)
         await change.connection.execute(
             SQL.insert_dkim_key,
-            *(change.workspace_id, domain_id, selector, algorithm, sealed, dkim_keys.dns_value(key), change.now),
+            *(change.workspace_id, domain_id, selector, algorithm, sealed, dkim_keys.dns_value(key)),
+            *(change.now, replacing),
         )
 
 

@@ -1,7 +1,7 @@
 """The questions of SPF, DKIM and DMARC put to the real DNS, so that we judge ourselves with the code that judges others."""
 
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from posthouse.model.dns import Answer as Answered
 from posthouse.model.dns import DnsStatus
@@ -11,15 +11,31 @@ from posthouse.wire.lookups import Answer, Found
 _FOUND = {DnsStatus.NODATA: Found.NO_DATA, DnsStatus.NXDOMAIN: Found.NO_NAME}
 
 
-class ResolverLookups:
-    """`wire.lookups.Lookups` over a resolver."""
+class Texts(Protocol):
+    """Who is asked for TXT records: a resolver."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    async def txt(self, name: str) -> Answered[str]:
+        """Each record's strings joined."""
+        ...
+
+
+class TextsOf:
+    """`wire.lookups.TextLookups` over whoever knows TXT records."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
     async def txt(self, name: str) -> Answer:
         """TXT records."""
-        return _answer(await self._resolver.txt(name))
+        return _answer(await self._texts.txt(name))
+
+
+class ResolverLookups(TextsOf):
+    """`wire.lookups.Lookups` over a resolver."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        super().__init__(resolver)
+        self._resolver = resolver
 
     async def a(self, name: str) -> Answer:
         """IPv4 addresses."""

@@ -3,41 +3,60 @@
 import asyncio
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from posthouse.accounts import audit, changes, dkim_store, tokens
+from posthouse.accounts import (
+    alerts,
+    audit,
+    bounce_domains,
+    changes,
+    dkim_store,
+    domain_troubles,
+    record_lint,
+    report_address,
+    return_path,
+    rotation,
+    tokens,
+)
 from posthouse.accounts.changes import Change
+from posthouse.accounts.dns_lookups import TextsOf
 from posthouse.accounts.dns_records import (
     Check,
     DnsRecord,
+    Incomplete,
+    Installation,
     PublishedKey,
     Purpose,
     SendingDomain,
+    is_proven,
     judge,
-    parents,
+    outcome,
     records_for,
     remembered,
-    verified_at,
+    seen_selectors,
+    shortfall,
 )
+from posthouse.accounts.record_lint import Fault, Remark
+from posthouse.accounts.rotation import RETIRED_FOR, IsCommon, Turn
 from posthouse.accounts.selectors import Selectors, algorithm_of, is_selector
 from posthouse.accounts.terms import domain_name
 from posthouse.model import limits
 from posthouse.model.dns import Answer
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import MailClass
+from posthouse.model.words import DomainPolicy, MailClass
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record
 from posthouse.runtime.process import Process
-from posthouse.runtime.settings import Settings
+from posthouse.wire import dmarc
 from posthouse.wire.dkim_keys import Algorithm
+from posthouse.wire.dmarc import InForce
 
 __all__ = [
+    "RecordLookup",
     "SendingDomain",
-    "TxtLookup",
     "add",
     "add_keys",
     "assign",
@@ -45,6 +64,8 @@ __all__ = [
     "listing",
     "records",
     "remove",
+    "remove_key",
+    "rotate",
     "verified_above",
     "verify",
 ]
@@ -52,11 +73,15 @@ __all__ = [
 SQL = queries.load(__package__)
 
 
-class TxtLookup(Protocol):
+class RecordLookup(Protocol):
     """Who asks the DNS: `runtime.dns.Resolver`. Bring a fresh one, its cache remembers what was not there a minute ago."""
 
     async def txt(self, name: str) -> Answer[str]:
         """Each record's strings joined."""
+        ...
+
+    async def lookup(self, name: str, rdtype: str) -> Answer[str]:
+        """Records of another type as text."""
         ...
 
 
@@ -104,6 +129,41 @@ async def add_keys(
     return await _existing(change, domain.domain_id)
 
 
+async def rotate(
+    change: Change, domain: SendingDomain, selectors: Selectors
+) -> SendingDomain | tuple[FieldProblem, ...]:
+    """Make the keys that will take over from the present ones; those go on signing until the new records are seen."""
+    if domain.verified_at is None:
+        return (FieldProblem("/name", "not_verified", "A domain is verified before its keys are replaced."),)
+    if rotation.under_way(domain):
+        detail = "New keys are waiting already: publish their records, or remove them."
+        return (FieldProblem("/name", "under_way", detail),)
+    taken = {key.selector for key in domain.keys} | set(selectors.all)
+    names = rotation.new_selectors(domain.workspace_number, change.now, taken)
+    if len(domain.keys) + len(names) > limits.KEYS_PER_DOMAIN:
+        return (FieldProblem("/name", "too_many", f"A domain has at most {limits.KEYS_PER_DOMAIN} keys."),)
+    await dkim_store.add(change, domain.domain_id, domain.name, names, replacing=True)
+    await change.record("domain.rotate", domain.name, selectors=sorted(names))
+    return await _existing(change, domain.domain_id)
+
+
+async def remove_key(
+    change: Change, domain: SendingDomain, selector: str
+) -> SendingDomain | tuple[FieldProblem, ...] | None:
+    """Destroy a key that signs no more, or not yet; None when there is none. One that signs, or did lately, is refused."""
+    key = next((each for each in domain.keys if each.selector == selector), None)
+    if key is None:
+        return None
+    over = change.now - RETIRED_FOR
+    if await change.connection.fetchval(SQL.delete_key, change.workspace_id, domain.domain_id, selector, over):
+        await change.record("domain.key.remove", domain.name, selector=selector)
+        return await _existing(change, domain.domain_id)
+    if key.retired_at:
+        detail = f"Mail it signed may still be on its way: keep it and its record until {key.retired_at + RETIRED_FOR:%Y-%m-%d %H:%M} UTC."
+        return (FieldProblem("/selector", "in_use", detail),)
+    return (FieldProblem("/selector", "in_use", "Mail is signed with it. Replace the keys first."),)
+
+
 async def assign(change: Change, domain_id: UUID, classes: Collection[MailClass]) -> SendingDomain | None:
     """Say what mail a domain is for; none means every class. None when there is no such domain."""
     before = await find(change.connection, change.workspace_id, domain_id)
@@ -116,9 +176,12 @@ async def assign(change: Change, domain_id: UUID, classes: Collection[MailClass]
     return await _existing(change, domain_id)
 
 
-def records(settings: Settings, domain: SendingDomain) -> tuple[DnsRecord, ...]:
+def records(process: Process, domain: SendingDomain) -> tuple[DnsRecord, ...]:
     """Everything to publish for a domain of this installation."""
-    return records_for(domain, settings.server.hostname, settings.bounce_domain, Selectors.of(settings).pools_of)
+    settings = process.settings
+    reports = report_address.of(process, domain.workspace_number, domain.workspace_id)
+    here = Installation(settings.server.hostname, settings.bounce_domain, settings.return_target, reports)
+    return records_for(domain, here, Selectors.of(settings).pools_of)
 
 
 async def listing(connection: Executor, workspace_id: UUID) -> list[SendingDomain]:
@@ -148,44 +211,78 @@ async def remove(change: Change, domain_id: UUID) -> bool:
     name = await change.connection.fetchval(SQL.delete_domain, change.workspace_id, domain_id)
     if name is None:
         return False
+    await _end_alert(change, name)
     await change.record("domain.remove", name)
     return True
 
 
 async def verify(
-    process: Process, workspace_id: UUID, domain_id: UUID, resolver: TxtLookup, actor: str
+    process: Process, workspace_id: UUID, domain_id: UUID, resolver: RecordLookup, actor: str
 ) -> SendingDomain | None:
     """Ask the DNS for every record and keep what it said; None when there is no such domain.
 
-    No transaction is open while the DNS is asked. A domain whose records are seen to be gone is verified no more. Where a pool
-    has got selectors of its own since, keys are made for them, to be published.
+    No transaction is open while the DNS is asked. A domain once verified stays so: what is missing raises an alert, and whether its
+    mail is refused meanwhile is the workspace's policy. Where a pool has got selectors of its own since, keys are made for them, to
+    be published.
     """
     domain = await find(process.pool, workspace_id, domain_id)
     if domain is None:
         return None
     domain = await _with_all_keys(process, domain, actor)
-    checks = await check(records(process.settings, domain), domain.name, resolver)
+    checks = await check(records(process, domain), domain.name, resolver)
+    selectors = Selectors.of(process.settings)
     async with changes.making(process, workspace_id, actor) as change:
-        return await settle(change, domain, checks)
+        return await settle(change, domain, checks, lambda selector: not selectors.pools_of(selector))
 
 
-async def check(wanted: Sequence[DnsRecord], domain: str, lookup: TxtLookup) -> tuple[Check, ...]:
+async def check(wanted: Sequence[DnsRecord], domain: str, lookup: RecordLookup) -> tuple[Check, ...]:
     """What the DNS says about each record. A DMARC policy may also stand at a domain above."""
-    checks = await asyncio.gather(*(_check(record, lookup) for record in wanted))
-    return tuple([await _inherited(each, domain, lookup) for each in checks])
+    policy = await dmarc.in_force(domain, TextsOf(lookup))
+    return tuple(await asyncio.gather(*(_check(record, domain, policy, lookup) for record in wanted)))
 
 
-async def settle(change: Change, domain: SendingDomain, checks: tuple[Check, ...]) -> SendingDomain:
-    """Keep the outcome of a verification."""
+async def settle(
+    change: Change, domain: SendingDomain, checks: tuple[Check, ...], is_common: IsCommon = lambda _: True
+) -> SendingDomain:
+    """Keep the outcome of a look at the DNS: what was seen, which keys take over, and the alert that follows from it."""
     checks = remembered(checks, domain.checks)
-    since = verified_at(checks, domain.verified_at, change.now)
+    await _turn(change, domain, rotation.turn(domain.keys, seen_selectors(checks), is_common))
+    since = domain.verified_at or (change.now if is_proven(checks, domain.keys) else None)
+    incomplete = shortfall(checks, domain.keys) if since else None
     kept = msgspec.to_builtins(checks)
-    await change.connection.execute(SQL.settle_checks, change.workspace_id, domain.domain_id, since, change.now, kept)
+    place = change.workspace_id, domain.domain_id
+    await change.connection.execute(SQL.settle_checks, *place, since, change.now, kept, incomplete)
+    settled = await _existing(change, domain.domain_id)
+    await _alert(change, settled)
     if (since is None) != (domain.verified_at is None):
-        await change.record("domain.verify", domain.name, verified=since is not None)
+        await change.record("domain.verify", domain.name, verified=True)
     else:
         await audit.announce(change.connection, change.workspace_id)
-    return replace(domain, verified_at=since, checked_at=change.now, checks=checks)
+    return settled
+
+
+async def _turn(change: Change, domain: SendingDomain, turn: Turn) -> None:
+    """In the commit that keeps what was seen, so that no mail is signed by neither, and none by a key nobody sees."""
+    if not turn.arrived:
+        return
+    place = change.workspace_id, domain.domain_id
+    await change.connection.execute(SQL.retire_keys, *place, list(turn.leaving), change.now)
+    await change.connection.execute(SQL.take_over, *place, list(turn.arrived))
+    await change.record("domain.keys.turn", domain.name, signing=list(turn.arrived), retired=list(turn.leaving))
+
+
+async def _alert(change: Change, domain: SendingDomain) -> None:
+    policy = DomainPolicy(await change.connection.fetchval(SQL.domain_policy, change.workspace_id))
+    trouble = domain_troubles.of_domain(domain, policy)
+    if trouble is None:
+        await _end_alert(change, domain.name)
+    else:
+        await alerts.report(change.connection, change.workspace_id, trouble, change.ids, change.actor, change.now)
+
+
+async def _end_alert(change: Change, name: str) -> None:
+    kind = domain_troubles.INCOMPLETE
+    await alerts.end(change.connection, change.workspace_id, kind, name, change.actor, change.now)
 
 
 async def _with_all_keys(process: Process, domain: SendingDomain, actor: str) -> SendingDomain:
@@ -217,30 +314,46 @@ async def _existing(change: Change, domain_id: UUID) -> SendingDomain:
     return domain
 
 
-async def _check(record: DnsRecord, lookup: TxtLookup) -> Check:
-    return judge(record, await lookup.txt(record.name))
-
-
-async def _inherited(found: Check, domain: str, lookup: TxtLookup) -> Check:
-    if found.purpose is not Purpose.DMARC or found.passed or found.found:
-        return found
-    for parent in parents(domain, limits.DMARC_PARENTS):
-        wanted = DnsRecord(Purpose.DMARC, f"_dmarc.{parent}", "TXT", found.expected, "", required=False)
-        above = judge(wanted, await lookup.txt(wanted.name))
-        if above.passed:
-            return replace(above, name=found.name, detail=f"Covered by the policy of {parent}.")
+async def _check(record: DnsRecord, domain: str, policy: InForce | None, lookup: RecordLookup) -> Check:
+    if record.type == "CNAME":
+        return await _alias(record, lookup)
+    found = judge(record, await lookup.txt(record.name))
+    if record.purpose is Purpose.DMARC and found.fault is Fault.MISSING and policy and policy.published_at != domain:
+        return outcome(record, (), Remark(Fault.DMARC_INHERITED, {"value": policy.published_at}, passes=True))
+    if record.purpose is Purpose.BIMI and found.passed and found.answered:
+        weak = record_lint.logo_policy(
+            policy.policy if policy else None, policy.record.subdomain_policy if policy else None
+        )
+        return outcome(record, found.found, weak)
     return found
+
+
+async def _alias(record: DnsRecord, lookup: RecordLookup) -> Check:
+    led = await bounce_domains.follow(record.name, record.value, lookup)
+    if led.arrived:
+        return outcome(record, led.chain, None)
+    if not led.answered:
+        return outcome(record, (), Remark(Fault.NO_ANSWER, {"value": "timeout"}), answered=False)
+    remark = Remark(Fault.ALIAS_ELSEWHERE, {"value": led.chain[-1]}) if led.chain else Remark(Fault.MISSING)
+    return outcome(record, led.chain, remark)
 
 
 async def _with_keys(connection: Executor, workspace_id: UUID, rows: Sequence[Record]) -> list[SendingDomain]:
     ids = [row["domain_id"] for row in rows]
     keys: dict[UUID, list[PublishedKey]] = {domain_id: [] for domain_id in ids}
     for key in await connection.fetch(SQL.published_keys, workspace_id, ids):
-        keys[key["domain_id"]].append(PublishedKey(key["selector"], key["algorithm"], key["public_key"]))
-    return [_domain(row, tuple(keys[row["domain_id"]])) for row in rows]
+        keys[key["domain_id"]].append(_key(key))
+    bounces = [each.name for each in await bounce_domains.listing(connection, workspace_id)] if rows else []
+    return [_domain(row, tuple(keys[row["domain_id"]]), return_path.choose(bounces, row["name"])) for row in rows]
 
 
-def _domain(row: Record, keys: tuple[PublishedKey, ...]) -> SendingDomain:
+def _key(row: Record) -> PublishedKey:
+    return PublishedKey(
+        row["selector"], row["algorithm"], row["public_key"], row["created_at"], row["replacing"], row["retired_at"]
+    )
+
+
+def _domain(row: Record, keys: tuple[PublishedKey, ...], bounce_domain: str | None) -> SendingDomain:
     return SendingDomain(
         workspace_id=row["workspace_id"],
         domain_id=row["domain_id"],
@@ -252,4 +365,7 @@ def _domain(row: Record, keys: tuple[PublishedKey, ...]) -> SendingDomain:
         created_at=row["created_at"],
         keys=keys,
         mail_classes=frozenset(map(MailClass, row["mail_classes"])),
+        incomplete=Incomplete(row["incomplete"]) if row["incomplete"] else None,
+        workspace_number=row["number"],
+        bounce_domain=bounce_domain,
     )

@@ -26,7 +26,8 @@ INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3);
 
 -- name: update_workspace
 UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6,
-                      class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10, strict_optout = $11
+                      class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10, strict_optout = $11,
+                      domain_policy = $12
 WHERE workspace_id = $1;
 
 -- name: members
@@ -173,20 +174,27 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
 ON CONFLICT (workspace_id, credential_id) DO UPDATE SET used_at = greatest(credential_use.used_at, excluded.used_at);
 
 -- name: domains
-SELECT * FROM sending_domains WHERE workspace_id = $1 ORDER BY name;
+SELECT d.*, w.number FROM sending_domains d JOIN workspaces w USING (workspace_id) WHERE d.workspace_id = $1 ORDER BY d.name;
 
 -- name: domain
-SELECT * FROM sending_domains WHERE workspace_id = $1 AND domain_id = $2;
+SELECT d.*, w.number FROM sending_domains d JOIN workspaces w USING (workspace_id)
+WHERE d.workspace_id = $1 AND d.domain_id = $2;
 
 -- name: domain_by_name
-SELECT * FROM sending_domains WHERE workspace_id = $1 AND name = $2;
+SELECT d.*, w.number FROM sending_domains d JOIN workspaces w USING (workspace_id)
+WHERE d.workspace_id = $1 AND d.name = $2;
 
 -- name: domain_count
 SELECT count(*) FROM sending_domains WHERE workspace_id = $1;
 
 -- name: classes_of_verified
--- What a domain that may be sent from is for; no row for any other.
-SELECT mail_classes FROM sending_domains WHERE workspace_id = $1 AND name = $2 AND verified_at IS NOT NULL;
+-- What a domain that may be sent from is for; no row for any other. Missing records count as the workspace has chosen.
+SELECT d.mail_classes FROM sending_domains d JOIN workspaces w USING (workspace_id)
+WHERE d.workspace_id = $1 AND d.name = $2 AND d.verified_at IS NOT NULL
+  AND (w.domain_policy = 'warn' OR d.incomplete IS NULL OR (w.domain_policy = 'refuse' AND d.incomplete = 'recommended'));
+
+-- name: domain_policy
+SELECT domain_policy FROM workspaces WHERE workspace_id = $1;
 
 -- name: verified_among
 -- The longest of these names that is a verified domain.
@@ -199,8 +207,9 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (workspace_id, name) DO NOTHING RETURNING domain_id;
 
 -- name: settle_checks
--- What the DNS said; verified_at set (may be sent from) or null (is refused).
-UPDATE sending_domains SET verified_at = $3, checked_at = $4, checks = $5 WHERE workspace_id = $1 AND domain_id = $2;
+-- What the DNS said; verified_at set (may be sent from, by policy while something is missing) or null (is refused).
+UPDATE sending_domains SET verified_at = $3, checked_at = $4, checks = $5, incomplete = $6
+WHERE workspace_id = $1 AND domain_id = $2;
 
 -- name: assign_classes
 UPDATE sending_domains SET mail_classes = $3 WHERE workspace_id = $1 AND domain_id = $2;
@@ -209,18 +218,33 @@ UPDATE sending_domains SET mail_classes = $3 WHERE workspace_id = $1 AND domain_
 DELETE FROM sending_domains WHERE workspace_id = $1 AND domain_id = $2 RETURNING name;
 
 -- name: published_keys
-SELECT domain_id, selector, algorithm, public_key FROM dkim_keys
-WHERE workspace_id = $1 AND domain_id = ANY ($2::uuid[]) AND retired_at IS NULL ORDER BY algorithm DESC, selector;
+SELECT domain_id, selector, algorithm, public_key, created_at, replacing, retired_at FROM dkim_keys
+WHERE workspace_id = $1 AND domain_id = ANY ($2::uuid[])
+ORDER BY retired_at IS NOT NULL, replacing, algorithm DESC, selector;
 
 -- name: insert_dkim_key
-INSERT INTO dkim_keys (workspace_id, domain_id, selector, algorithm, sealed_private_key, public_key, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+INSERT INTO dkim_keys (workspace_id, domain_id, selector, algorithm, sealed_private_key, public_key, created_at, replacing)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: take_over
+-- Replacing -> signing.
+UPDATE dkim_keys SET replacing = false WHERE workspace_id = $1 AND domain_id = $2 AND selector = ANY ($3::text[]) AND replacing;
+
+-- name: retire_keys
+-- Signing -> retired: published for a while, used no more.
+UPDATE dkim_keys SET retired_at = $4
+WHERE workspace_id = $1 AND domain_id = $2 AND selector = ANY ($3::text[]) AND retired_at IS NULL AND NOT replacing;
+
+-- name: delete_key
+-- Replacing, or retired before $4 -> gone with its private half. A key that signs stays.
+DELETE FROM dkim_keys WHERE workspace_id = $1 AND domain_id = $2 AND selector = $3 AND (replacing OR retired_at <= $4)
+RETURNING selector;
 
 -- name: signing_keys
 -- The keys of a verified domain, with what the DNS said about them.
 SELECT d.name, d.checks, k.domain_id, k.selector, k.sealed_private_key
 FROM sending_domains d JOIN dkim_keys k USING (workspace_id, domain_id)
-WHERE d.workspace_id = $1 AND d.name = $2 AND d.verified_at IS NOT NULL AND k.retired_at IS NULL
+WHERE d.workspace_id = $1 AND d.name = $2 AND d.verified_at IS NOT NULL AND k.retired_at IS NULL AND NOT k.replacing
 ORDER BY k.algorithm DESC, k.selector;
 
 -- name: lab_keys
@@ -273,9 +297,9 @@ DELETE FROM bounce_domains WHERE workspace_id = $1 AND bounce_domain_id = $2 RET
 SELECT bounce_domain_id FROM bounce_domains WHERE workspace_id = $1 AND checked_at < $2 ORDER BY checked_at LIMIT $3;
 
 -- name: overdue_domains
--- The same for sending domains that were verified once.
+-- The same for sending domains that were verified once; the lab's own is in no DNS.
 SELECT domain_id FROM sending_domains
-WHERE workspace_id = $1 AND verified_at IS NOT NULL AND checked_at < $2 ORDER BY checked_at LIMIT $3;
+WHERE workspace_id = $1 AND verified_at IS NOT NULL AND checked_at < $2 AND name <> $4 ORDER BY checked_at LIMIT $3;
 
 -- name: switch_bounce_processing
 UPDATE workspaces SET bounce_processing = $2 WHERE workspace_id = $1 AND bounce_processing <> $2 RETURNING workspace_id;

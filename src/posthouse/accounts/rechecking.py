@@ -1,7 +1,8 @@
 """The daily look at what was right once: sending domains and bounce domains are asked about again before anybody complains.
 
-A record that is gone is told in the audit log and on the domain's page; what follows from it (no sending from a domain that is not
-verified, the installation's own return path) follows at once.
+What is gone raises an alert and stands on the domain's page. It stops no mail by itself: a domain stays verified, and whether its mail
+is refused while records are missing is the workspace's policy (`domain_policy`); a broken bounce domain gives way to the
+installation's own. The same look finds the records of new DKIM keys, which take over then.
 """
 
 from datetime import timedelta
@@ -9,6 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from posthouse.accounts import bounce_domains, domains
+from posthouse.accounts.dkim_store import LAB_DOMAIN
+from posthouse.accounts.dns_records import Check, Need
 from posthouse.accounts.domains import SQL
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
@@ -22,7 +25,8 @@ async def advance(process: Process, workspace_id: UUID) -> None:
     """Asks about those of a workspace whose turn it is."""
     resolver = Resolver(process.settings.delivery.resolvers)
     before = process.clock.now() - _DAILY
-    for row in await process.pool.fetch(SQL.overdue_domains, workspace_id, before, _PER_ROUND):
+    overdue = await process.pool.fetch(SQL.overdue_domains, workspace_id, before, _PER_ROUND, LAB_DOMAIN)
+    for row in overdue:
         await _domain(process, workspace_id, row["domain_id"], resolver)
     for bounce_domain_id in await bounce_domains.overdue(process.pool, workspace_id, before, _PER_ROUND):
         found = await bounce_domains.verify(process, workspace_id, bounce_domain_id, resolver, _ACTOR)
@@ -32,6 +36,10 @@ async def advance(process: Process, workspace_id: UUID) -> None:
 
 async def _domain(process: Process, workspace_id: UUID, domain_id: UUID, resolver: Resolver) -> None:
     found = await domains.verify(process, workspace_id, domain_id, resolver, _ACTOR)
-    missing = [check.name for check in found.checks if not check.passed] if found else []
+    missing = [check.name for check in found.checks if not check.passed and _counts(check)] if found else []
     if found and missing:
         process.log.warning("domain.incomplete", name=found.name, missing=missing)
+
+
+def _counts(check: Check) -> bool:
+    return check.need is Need.REQUIRED or check.lost

@@ -1,7 +1,7 @@
 """What receivers make of a domain's mail today: asked of the live DNS, judged with the code of a receiver.
 
 SPF is judged for every address this installation sends from, with the return path the next mail would have; DKIM holds where a key
-was seen, since what we sign we sign right; DMARC draws the conclusion.
+that signs is published, since what we sign we sign right; DMARC draws the conclusion.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from posthouse.accounts.dns_lookups import ResolverLookups
-from posthouse.accounts.dns_records import SendingDomain, seen_selectors
+from posthouse.accounts.dns_records import PublishedKey, SendingDomain, dkim_record, judge
 from posthouse.model.words import Pool
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.settings import Settings
@@ -71,7 +71,7 @@ async def run(settings: Settings, domain: SendingDomain, bounce_domain: str | No
     return_domain = bounce_domain or settings.bounce_domain
     addresses = await sending_addresses(settings, resolver)
     sender = await _spf(addresses, return_domain, settings.server.hostname, lookups)
-    keys = _signatures(domain)
+    keys = await _signatures(domain, resolver)
     proven, alone, nothing = await asyncio.gather(
         dmarc.evaluate(domain.name, sender, keys, lookups),
         dmarc.evaluate(domain.name, sender, (), lookups),
@@ -96,13 +96,20 @@ async def _spf(addresses: Sequence[str], return_domain: str, helo: str, lookups:
     return min(results, key=lambda result: _WORST_FIRST.index(result.status))
 
 
-def _signatures(domain: SendingDomain) -> tuple[DkimResult, ...]:
-    seen = seen_selectors(domain.checks)
+async def _signatures(domain: SendingDomain, resolver: Resolver) -> tuple[DkimResult, ...]:
+    """A signature by each key that is in use; it holds while the DNS publishes the key."""
+    signing = [key for key in domain.keys if not key.retired_at and not key.replacing]
+    checks = await asyncio.gather(*(_published(domain.name, key, resolver) for key in signing))
     return tuple(
         DkimResult(DkimStatus.PASS, domain=domain.name, selector=key.selector, algorithm=key.algorithm)
-        for key in domain.keys
-        if key.selector in seen
+        for key, published in zip(signing, checks, strict=True)
+        if published
     )
+
+
+async def _published(domain: str, key: PublishedKey, resolver: Resolver) -> bool:
+    record = dkim_record(domain, key)
+    return judge(record, await resolver.txt(record.name)).passed
 
 
 def _told(

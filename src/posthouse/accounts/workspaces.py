@@ -9,7 +9,7 @@ from posthouse.accounts import data_keys, names
 from posthouse.accounts.changes import Change
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import ClassPolicy, MassPolicy, Role
+from posthouse.model.words import ClassPolicy, DomainPolicy, MassPolicy, Role
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record
 
@@ -35,6 +35,7 @@ class Workspace:
     allow_lists: str = ""
     bounce_processing: bool = True
     strict_optout: bool = False
+    domain_policy: DomainPolicy = DomainPolicy.WARN
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Preferences:
 
     `class_policy` is about mail from a domain meant for other classes, `mass_policy` about mass mail sent as single messages;
     `failure_notices` tells senders by mail when theirs was not delivered; `allow_lists` notes certifications, which nothing checks;
-    `strict_optout` lets any opt-out stop all mail to its address, not marketing alone.
+    `strict_optout` lets any opt-out stop all mail to its address, not marketing alone; `domain_policy` is about mail from a
+    verified domain that has lost DNS records.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Preferences:
     failure_notices: bool = True
     allow_lists: str = ""
     strict_optout: bool = False
+    domain_policy: DomainPolicy = DomainPolicy.WARN
 
     @classmethod
     def of(cls, workspace: Workspace) -> Self:
@@ -130,4 +133,5 @@ async def _existing(change: Change) -> Workspace:
 def _workspace(row: Record) -> Workspace:
     values = {name: row[name] for name in Workspace.__slots__}
     values |= {"class_policy": ClassPolicy(row["class_policy"]), "mass_policy": MassPolicy(row["mass_policy"])}
+    values["domain_policy"] = DomainPolicy(row["domain_policy"])
     return Workspace(**values)

@@ -2,13 +2,14 @@
 
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 from rich.text import Text
 
-from posthouse.accounts import bounce_domains, domains, return_path, self_test
-from posthouse.accounts.dns_records import Check, DnsRecord, Purpose
+from posthouse.accounts import bounce_domains, domains, return_path, rotation, self_test
+from posthouse.accounts.dns_records import Check, DnsRecord, Incomplete, Need, PublishedKey
 from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.selectors import Selectors
 from posthouse.accounts.self_test import SelfTest
@@ -26,7 +27,7 @@ Classes = Annotated[
     tuple[MailClass, ...],
     Parameter(name="--class", negative="", help="Mail it is for; may be repeated. Without: any."),
 ]
-_RECOMMENDED: Final = frozenset({Purpose.SPF, Purpose.DMARC})  # mail may be sent without them
+_STYLES: Final = {Need.REQUIRED: "bold red", Need.RECOMMENDED: "yellow", Need.OPTIONAL: "dim"}
 
 
 @app.command(name="list")
@@ -78,7 +79,7 @@ def records(
     workspace: Number = None,
     where: Installation = HERE,
 ) -> None:
-    """Print the DNS records to publish for a domain, and what each is for.
+    """Print the DNS records to publish for a domain, and what each is for. As zone lines: without the optional ones.
 
     Exit status: 0 done, 1 no such domain, 2 wrong usage, 3 no database.
 
@@ -89,7 +90,7 @@ def records(
     """
     domain, found = console.run(_records(where, workspace, name))
     if zone and not as_json:
-        print("\n".join(each.zone_line for each in found))
+        print("\n".join(each.zone_line for each in found if each.need is not Need.OPTIONAL))
         return
     console.show([_record(each) for each in found], lambda: _instructions(domain, found), as_json=as_json)
 
@@ -147,10 +148,55 @@ def keys(
 
 
 @app.command
+def rotate(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
+    """Begin to replace the DKIM keys of a domain and print what to publish.
+
+    The present keys sign until `posthouse domain verify`, or the daily look, finds the new records; then the new ones take over. Keep
+    the former records for a week, for mail that is still on its way; then: posthouse domain remove-key.
+
+    Exit status: 0 done, 1 refused (with the reason), 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain rotate example.com
+    """
+    domain, records = console.run(_rotate(where, workspace, name))
+    new = {key.selector for key in domain.keys if key.replacing}
+    shown = {**_view(domain), "records": [_record(each) for each in records if _selector(each) in new]}
+    told = tuple(each for each in records if _selector(each) in new)
+    console.show(shown, lambda: _instructions(domain, told), as_json=as_json)
+
+
+@app.command(name="remove-key")
+def remove_key(
+    name: str,
+    selector: str,
+    /,
+    *,
+    yes: Yes = False,
+    as_json: Json = False,
+    workspace: Number = None,
+    where: Installation = HERE,
+) -> None:
+    """Destroy a DKIM key that has signed no mail for a week, or that has not taken over yet.
+
+    Exit status: 0 done, 1 refused (with the reason), 2 wrong usage, 3 no database.
+
+    For example:
+
+        posthouse domain remove-key example.com ph1-rsa --yes
+    """
+    console.confirm(f"Destroy the DKIM key {selector} of {name}?", yes=yes)
+    domain = console.run(_remove_key(where, workspace, name, selector))
+    told = f"Removed the key {selector}. Its record may go too: {selector}._domainkey.{domain.name}"
+    console.show(_view(domain), lambda: told, as_json=as_json)
+
+
+@app.command
 def verify(name: str, /, *, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
     """Ask the DNS for every record of a domain. Once ownership and a DKIM key are seen, mail may be sent from it.
 
-    Exit status: 0 verified, 1 not verified or no such domain, 2 wrong usage, 3 no database.
+    Exit status: 0 verified and nothing required is missing, 1 otherwise or no such domain, 2 wrong usage, 3 no database.
 
     For example:
 
@@ -160,7 +206,8 @@ def verify(name: str, /, *, as_json: Json = False, workspace: Number = None, whe
     domain = console.run(_verify(where, workspace, name))
     shown = {**_view(domain), "checks": [_check(each) for each in domain.checks]}
     console.show(shown, lambda: _verdict(domain), as_json=as_json)
-    sys.exit(0 if domain.verified_at else EXIT_REFUSED)
+    whole = domain.verified_at is not None and domain.incomplete is not Incomplete.REQUIRED
+    sys.exit(0 if whole else EXIT_REFUSED)
 
 
 @app.command(name="test")
@@ -206,7 +253,7 @@ async def _add(
     async with console.opened(where, number) as room, room.changing() as change:
         own = Selectors.of(room.process.settings).all
         domain = console.accepted(await domains.add(change, name, own, frozenset(mail_class)))
-        return domain, domains.records(room.process.settings, domain)
+        return domain, domains.records(room.process, domain)
 
 
 async def _assign(where: Where, number: int | None, name: str, mail_class: tuple[MailClass, ...]) -> SendingDomain:
@@ -223,13 +270,31 @@ async def _keys(
         domain = await _found(room, name)
         async with room.changing() as change:
             domain = console.accepted(await domains.add_keys(change, domain, selectors))
-        return domain, domains.records(room.process.settings, domain)
+        return domain, domains.records(room.process, domain)
+
+
+async def _rotate(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        async with room.changing() as change:
+            domain = console.accepted(await domains.rotate(change, domain, Selectors.of(room.process.settings)))
+        return domain, domains.records(room.process, domain)
+
+
+async def _remove_key(where: Where, number: int | None, name: str, selector: str) -> SendingDomain:
+    async with console.opened(where, number) as room:
+        domain = await _found(room, name)
+        async with room.changing() as change:
+            outcome = await domains.remove_key(change, domain, selector.lower())
+        if outcome is None:
+            raise Refused(f"{domain.name} has no key {selector}.")
+        return console.accepted(outcome)
 
 
 async def _records(where: Where, number: int | None, name: str) -> tuple[SendingDomain, tuple[DnsRecord, ...]]:
     async with console.opened(where, number) as room:
         domain = await _found(room, name)
-        return domain, domains.records(room.process.settings, domain)
+        return domain, domains.records(room.process, domain)
 
 
 async def _verify(where: Where, number: int | None, name: str) -> SendingDomain:
@@ -280,10 +345,25 @@ def _view(domain: SendingDomain) -> dict[str, Any]:
         "name": domain.name,
         "classes": sorted(domain.mail_classes),
         "verified_at": domain.verified_at,
+        "incomplete": domain.incomplete,
         "checked_at": domain.checked_at,
         "created_at": domain.created_at,
         "selectors": [key.selector for key in domain.keys],
+        "keys": [_key(key, domain) for key in domain.keys],
     }
+
+
+def _key(key: PublishedKey, domain: SendingDomain) -> dict[str, Any]:
+    return {
+        "selector": key.selector,
+        "algorithm": key.algorithm,
+        "state": rotation.state_of(key, domain, datetime.now(UTC)),
+        "removable_at": rotation.removable_at(key),
+    }
+
+
+def _selector(record: DnsRecord) -> str:
+    return record.name.partition("._domainkey.")[0]
 
 
 def _record(record: DnsRecord) -> dict[str, Any]:
@@ -294,6 +374,7 @@ def _record(record: DnsRecord) -> dict[str, Any]:
         "value": record.value,
         "why": record.why,
         "required": record.required,
+        "need": record.need,
         "pools": record.pools,
     }
 
@@ -303,7 +384,9 @@ def _check(check: Check) -> dict[str, Any]:
         "purpose": check.purpose,
         "name": check.name,
         "type": check.type,
+        "need": check.need,
         "passed": check.passed,
+        "lost": check.lost,
         "detail": check.detail,
         "expected": check.expected,
         "found": check.found,
@@ -320,29 +403,27 @@ def _purpose(domain: SendingDomain) -> str:
 
 
 def _state(domain: SendingDomain) -> Text:
-    return Text("verified", style="green") if domain.verified_at else Text("not verified", style="yellow")
+    if domain.verified_at is None:
+        return Text("not verified", style="yellow")
+    if domain.incomplete is Incomplete.REQUIRED:
+        return Text("verified, records missing", style="bold red")
+    return Text("verified", style="green")
 
 
 def _instructions(domain: SendingDomain, records: tuple[DnsRecord, ...]) -> Text:
     told = Text(f"Publish these records in the DNS, then: posthouse domain verify {domain.name}\n")
     for record in records:
-        need = "" if record.required else " (recommended)"
+        need = "" if record.required else f" ({record.need})"
         told.append(f"\n{record.name}  {record.type}{need}\n", style="bold").append(f"    {record.value}\n")
         told.append(f"    {record.why}\n", style="dim")
     return told
 
 
-def _style(check: Check) -> str:
-    if check.passed:
-        return "green"
-    return "yellow" if check.purpose in _RECOMMENDED else "bold red"
-
-
 def _verdict(domain: SendingDomain) -> Text:
     told = Text(f"{domain.name} is ").append_text(_state(domain)).append(".\n")
     for check in domain.checks:
-        need = " (recommended)" if check.purpose in _RECOMMENDED else ""
-        told.append("  pass  " if check.passed else "  FAIL  ", style=_style(check))
+        need = "" if check.need is Need.REQUIRED else f" ({check.need})"
+        told.append("  pass  " if check.passed else "  FAIL  ", style="green" if check.passed else _STYLES[check.need])
         told.append(f"{check.name}  {check.type}{need}\n        {check.detail}\n")
         if check.answered and not check.passed:
             told.append(

@@ -18,7 +18,7 @@ def refusal(
         return _forbidden(
             "/from",
             "sender_not_allowed",
-            f"{domain} is not a verified sending domain of this credential. Add and verify it under Domains.",
+            f"{domain} is not a verified sending domain of this credential, or its DNS records are not complete. See Domains.",
         )
     if submission.priority is not None and not submitter.priority_allowed:
         return _forbidden("/priority", "priority_not_allowed", "Priorities are switched off for this workspace.")

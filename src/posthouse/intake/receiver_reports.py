@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from posthouse.accounts import domains
+from posthouse.accounts import domains, report_address
 from posthouse.accounts.workspaces import Workspace
 from posthouse.ledger import dmarc_reports, receiver_reports, tls_reports
 from posthouse.ledger.receiver_reports import Receipt
@@ -18,13 +18,12 @@ from posthouse.model.limits import REPORT_OCTETS, REPORTS_READ_AT_ONCE
 from posthouse.model.words import ReportSource
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
-from posthouse.wire import report_files, verp
+from posthouse.wire import report_files
 from posthouse.wire.dmarc_aggregate import AggregateReport
 from posthouse.wire.dmarc_failure import FailureReport
 from posthouse.wire.report_files import Found
 from posthouse.wire.tlsrpt_report import PolicyReport, TlsReport
 from posthouse.wire.unpacking import Reason, Refused
-from posthouse.wire.verp import Purpose
 
 Report: TypeAlias = AggregateReport | FailureReport | TlsReport
 
@@ -119,9 +118,7 @@ class ReportDesk:
 
 def address(process: Process, workspace: Workspace) -> str:
     """Where receivers may send reports about the workspace's domains by mail."""
-    secret = process.vault.derive("return-path")
-    local = verp.encode(Purpose.REPORT, workspace.number, workspace.workspace_id, secret)
-    return f"{local}@{process.settings.bounce_domain.lower()}"
+    return report_address.of(process, workspace.number, workspace.workspace_id)
 
 
 def _next(reading: Iterator[Found]) -> Found | None:

@@ -122,6 +122,7 @@ BROKEN_TLS_S: Final = 900  # a receiver's certificate mishap is over sooner or l
 # --- Encryption as receivers publish it
 STS_FIRST_S: Final = 10.0  # mail for a domain never met waits this long for its policy, then goes without
 STS_FETCH_S: Final = 30.0  # of one policy file (RFC 8461 3.3 suggests a minute at most)
+STS_LOOK_S: Final = 5.0  # the same while a person waits for the page
 STS_POLICY_OCTETS: Final = 65_536  # RFC 8461 3.3
 STS_PATTERNS: Final = 100  # of one policy; the longest seen in the wild has some thirty
 STS_MAX_AGE_S: Final = 31_557_600  # RFC 8461 3.2: a year
@@ -249,7 +250,9 @@ SIGN_IN_SOURCE_BURST: Final = (
 SIGN_IN_SOURCE_INTERVAL_S: Final = 10.0
 ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
 AUDIT_PAGE: Final = 1_000  # entries read at a time
-DMARC_PARENTS: Final = 8  # RFC 9989: names asked on the way up to the organisational domain
+DKIM_RETIRED_S: Final = (
+    7 * 86_400
+)  # a key that signs no more stays published this long: mail it signed is still on its way
 
 # --- Mass mail among single messages
 MASS_RECIPIENTS: Final = 100  # of one text within MASS_WINDOW_MINUTES; AMB-23 draws the line here

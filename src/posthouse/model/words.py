@@ -101,6 +101,17 @@ class ClassPolicy(StrEnum):
     REFUSE = "refuse"
 
 
+class DomainPolicy(StrEnum):
+    """What is done about mail from a verified domain whose DNS records are not complete any more.
+
+    `REFUSE` needs ownership and a DKIM key, `STRICT` also SPF and DMARC.
+    """
+
+    WARN = "warn"
+    REFUSE = "refuse"
+    STRICT = "strict"
+
+
 class MassPolicy(StrEnum):
     """What is done about mass mail that is sent as single messages."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from posthouse.model.limits import DMARC_LABELS
 from posthouse.wire import tags
 from posthouse.wire.dkim_verify import DkimResult, DkimStatus
-from posthouse.wire.lookups import Found, Lookups
+from posthouse.wire.lookups import Found, Lookups, TextLookups
 from posthouse.wire.spf import SpfResult, SpfStatus
 
 
@@ -62,6 +62,15 @@ class DmarcVerdict:
     dkim_aligned: bool = False
     record_domain: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policy that holds for a domain, and the domain that publishes it."""
+
+    published_at: str
+    record: DmarcRecord
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,15 @@ async def evaluate(
     )
 
 
+async def in_force(domain: str, lookups: TextLookups) -> InForce | None:
+    """The policy for mail of a domain that exists, wherever the tree walk finds it; None when there is none or nobody answers."""
+    walk = await _tree_walk(domain, lookups)
+    if not walk.records:
+        return None
+    at, record = _applicable(walk)
+    return InForce(at, record, record.policy if at == domain else record.subdomain_policy)
+
+
 def names_to_ask(domain: str) -> list[str]:
     """The names of a tree walk: the domain, then its parents; of a long name only the last seven labels and up."""
     labels = domain.split(".")
@@ -142,7 +160,7 @@ async def organizational_domain(domain: str, lookups: Lookups) -> str | None:
     return None if walk.failed else walk.organization
 
 
-async def _tree_walk(domain: str, lookups: Lookups) -> _Walk:
+async def _tree_walk(domain: str, lookups: TextLookups) -> _Walk:
     records: list[tuple[str, DmarcRecord]] = []
     for name in names_to_ask(domain):
         answer = await lookups.txt(f"_dmarc.{name}")

@@ -22,12 +22,16 @@ class Answer:
     values: tuple[str, ...] = ()
 
 
-class Lookups(Protocol):
+class TextLookups(Protocol):
     """Names come without a trailing dot and may be any text a stranger published: answer NO_NAME to what is no name."""
 
     async def txt(self, name: str) -> Answer:
         """TXT records, the strings of each record joined without a separator."""
         ...
+
+
+class Lookups(TextLookups, Protocol):
+    """Every kind of question; names as there."""
 
     async def a(self, name: str) -> Answer:
         """IPv4 addresses."""

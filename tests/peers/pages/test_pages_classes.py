@@ -42,15 +42,18 @@ def test_policies_are_chosen_in_the_settings_and_stand_in_the_audit_log(open_pag
     page = open_page("/settings")
     page.get_by_label("Mass mail sent as single messages").select_option("refuse")
     page.get_by_label("Mail from a domain that is used for other mail").select_option("refuse")
+    page.get_by_label("Mail from a verified domain whose DNS records are missing").select_option("strict")
     page.get_by_label("Certifications and allow lists").fill("CSA, certified until June")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert page.get_by_label("Mass mail sent as single messages").input_value() == "refuse"
     page.goto("/settings/audit")
     expect(page.locator("tbody tr").first).to_contain_text("mass policy: hold → refuse")
+    expect(page.locator("tbody tr").first).to_contain_text("domain policy: warn → strict")
     page.goto("/settings")
     page.get_by_label("Mass mail sent as single messages").select_option("hold")
     page.get_by_label("Mail from a domain that is used for other mail").select_option("warn")
+    page.get_by_label("Mail from a verified domain whose DNS records are missing").select_option("warn")
     page.get_by_label("Certifications and allow lists").fill("")
     page.get_by_role("button", name="Save").click()
 

@@ -169,8 +169,23 @@ def test_a_name_that_is_no_domain_is_refused_beside_the_field(open_page: Open) -
 
 def test_the_domain_page_says_what_is_missing_and_what_is_there_instead(open_page: Open, site: Site) -> None:
     page = open_page(f"/domains/{site.world.unverified_domain}")
-    expect(page.get_by_text("There is no such record yet.")).to_be_visible()
+    expect(page.get_by_text("There is no such record at _posthouse.shop.acme.example yet.")).to_be_visible()
     expect(page.get_by_text("p=MIIBIjANold")).to_be_visible()
+
+
+def test_keys_are_replaced_in_steps_and_a_new_one_may_be_taken_back(open_page: Open) -> None:
+    page = open_page("/domains")
+    page.locator("a.row").first.click()
+    keys = page.get_by_role("table", name="DKIM keys").locator("tbody tr")
+    expect(keys).to_have_count(2)
+    page.get_by_role("button", name="Replace the keys").click()
+    expect(page.get_by_text("New keys are waiting.")).to_be_visible()
+    expect(keys.filter(has_text="Signing")).to_have_count(2)
+    for _ in range(2):
+        page.get_by_role("button", name="Remove the key").first.click()
+        expect(page.get_by_text("Removed.")).to_be_visible()
+    expect(keys).to_have_count(2)
+    expect(page.get_by_role("button", name="Replace the keys")).to_be_visible()
 
 
 def test_a_key_is_shown_once_and_can_be_revoked(open_page: Open) -> None:

@@ -7,9 +7,16 @@ from posthouse.web.api import bounce_domains, domains, list_checks
 from posthouse.web.api.operation import Operation, Reply, Schema
 
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
+_SELECTOR: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 63}
 _KEYS: Final = """\
 A key signs once the DNS was seen to publish it. Name its selector in the settings of a pool (`[marketing] selectors`) to have that pool
 sign with it alone, so that what receivers think of one pool's signature says nothing about another's."""
+_ROTATION: Final = """\
+Makes a new RSA and a new Ed25519 key under selectors of their own. Publish their records; the present keys sign until a look at the DNS
+(`verifyDomain`, or the daily one) finds them, then the new ones take over. Keep the former records for a week, for mail that is still on
+its way; then remove them and the keys. Keys that a pool has for itself are not replaced."""
+_KEY_GONE: Final = """\
+A key that mail is signed with stays, and one that was retired less than a week ago too. A new key that has not taken over yet may go."""
 _BOUNCES: Final = """\
 The domain has to be an alias (CNAME) of `target` in the DNS before it can be added; aliases of aliases count. Mail whose From belongs to the
 same organisation returns to it from then on, so that SPF aligns for DMARC. It is asked about daily; while its alias leads elsewhere the
@@ -81,6 +88,32 @@ DOMAIN_OPERATIONS: Final[tuple[Operation, ...]] = (
         body=domains.KEYS_BODY,
         example={"selectors": ["mk1", "mk1-ed"]},
         path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains/{name}/rotation",
+        "rotateDomainKeys",
+        "Begin to replace the DKIM keys",
+        Scope.MANAGE,
+        domains.rotate_keys,
+        {201: Reply("The domain with the DNS records to publish.", (domains.DomainView,))},
+        problems=(404, 409),
+        description=_ROTATION,
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "DELETE",
+        "/v1/domains/{name}/keys/{selector}",
+        "removeDomainKey",
+        "Remove a DKIM key that signs no more",
+        Scope.MANAGE,
+        domains.remove_key,
+        {200: Reply("The domain without the key.", (domains.DomainView,))},
+        problems=(404, 409),
+        description=_KEY_GONE,
+        path_parameters={"name": _NAME, "selector": _SELECTOR},
         group="Domains",
     ),
     Operation(

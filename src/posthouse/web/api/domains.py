@@ -6,9 +6,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from posthouse.accounts import changes, domains
-from posthouse.accounts.dns_records import Purpose
+from posthouse.accounts import changes, domains, rotation
+from posthouse.accounts.dns_records import Check, DnsRecord, Incomplete, Need, PublishedKey, Purpose
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.rotation import KeyState
 from posthouse.accounts.selectors import Selectors
 from posthouse.model import limits
 from posthouse.model.words import MailClass, Pool
@@ -54,6 +55,14 @@ KEYS_BODY: Schema = {
     "additionalProperties": False,
 }
 
+_Incomplete = Annotated[
+    Incomplete | None,
+    Meta(
+        description="the worst a verified domain lacks: a required record, or one that large receivers ask for; null when it is whole."
+        " Whether its mail is refused meanwhile is the workspace's setting"
+    ),
+]
+
 
 class RecordView(msgspec.Struct, frozen=True):
     """A DNS record to publish."""
@@ -64,6 +73,9 @@ class RecordView(msgspec.Struct, frozen=True):
     value: str
     why: str
     required: bool
+    need: Annotated[
+        Need, Meta(description="required: no mail may be sent before it is seen; of the DKIM keys one is enough")
+    ]
     pools: Annotated[
         tuple[Pool, ...], Meta(description="of a DKIM key: the pools that alone sign with it; all when empty")
     ]
@@ -75,9 +87,31 @@ class CheckView(msgspec.Struct, frozen=True):
     purpose: Purpose
     name: str
     type: str
+    need: Need
     passed: bool
-    detail: str
+    detail: Annotated[
+        str, Meta(description="what is wrong and how to mend it; of a record that passes it may be advice")
+    ]
     found: tuple[str, ...]
+    lost: Annotated[bool, Meta(description="it was there once and is gone")]
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A DKIM key of a domain."""
+
+    selector: str
+    algorithm: str
+    state: Annotated[
+        KeyState,
+        Meta(
+            description="unseen: not found in the DNS yet; replacing: takes over once it is found; signing; retired: signs no more, stays"
+            " published for mail on its way; over: may be removed"
+        ),
+    ]
+    created_at: datetime | None
+    removable_at: Annotated[
+        datetime | None, Meta(description="of a retired key: when its record and it may be removed")
+    ]
 
 
 class DomainSummary(msgspec.Struct, frozen=True):
@@ -86,6 +120,7 @@ class DomainSummary(msgspec.Struct, frozen=True):
     name: str
     classes: Annotated[tuple[MailClass, ...], Meta(description="the mail it is for; all when empty")]
     verified_at: Annotated[datetime | None, Meta(description="null: no mail may be sent from it yet")]
+    incomplete: _Incomplete
     checked_at: datetime | None
     created_at: datetime
 
@@ -102,8 +137,10 @@ class DomainView(msgspec.Struct, frozen=True):
     name: str
     classes: Annotated[tuple[MailClass, ...], Meta(description="the mail it is for; all when empty")]
     verified_at: datetime | None
+    incomplete: _Incomplete
     checked_at: datetime | None
     created_at: datetime
+    keys: tuple[KeyView, ...]
     records: tuple[RecordView, ...]
     checks: tuple[CheckView, ...]
 
@@ -113,7 +150,8 @@ async def list_domains(exchange: Exchange) -> Answer:
     async with exchange.rooms.process.pool.acquire() as connection:
         found = await domains.listing(connection, exchange.submitter.workspace_id)
     lines = (
-        DomainSummary(each.name, _classes(each), each.verified_at, each.checked_at, each.created_at) for each in found
+        DomainSummary(each.name, _classes(each), each.verified_at, each.incomplete, each.checked_at, each.created_at)
+        for each in found
     )
     return answer(Domains(tuple(lines)))
 
@@ -163,6 +201,31 @@ async def add_keys(exchange: Exchange) -> Answer:
     return answer(_view(exchange, outcome), 201) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome))
 
 
+async def rotate_keys(exchange: Exchange) -> Answer:
+    """Begin to replace the DKIM keys of a domain."""
+    found, submitter = await _find(exchange), exchange.submitter
+    if found is None:
+        return _unknown()
+    process = exchange.rooms.process
+    async with changes.making(process, submitter.workspace_id, f"key:{submitter.name}") as change:
+        outcome = await domains.rotate(change, found, Selectors.of(process.settings))
+    if isinstance(outcome, SendingDomain):
+        return answer(_view(exchange, outcome), 201)
+    return refusal(invalid(outcome, 409))
+
+
+async def remove_key(exchange: Exchange) -> Answer:
+    """Destroy a DKIM key that signs no more, or not yet."""
+    found, submitter = await _find(exchange), exchange.submitter
+    if found is None:
+        return _unknown()
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+        outcome = await domains.remove_key(change, found, exchange.path["selector"].lower())
+    if outcome is None:
+        return refuse(404, "There is no such key of the domain.")
+    return answer(_view(exchange, outcome)) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome, 409))
+
+
 async def verify_domain(exchange: Exchange) -> Answer:
     """Ask the DNS now."""
     found = await _find(exchange)
@@ -183,15 +246,35 @@ async def _find(exchange: Exchange) -> SendingDomain | None:
 
 
 def _view(exchange: Exchange, domain: SendingDomain) -> DomainView:
-    records = domains.records(exchange.rooms.process.settings, domain)
+    process = exchange.rooms.process
+    now = process.clock.now()
     return DomainView(
         name=domain.name,
         classes=_classes(domain),
         verified_at=domain.verified_at,
+        incomplete=domain.incomplete,
         checked_at=domain.checked_at,
         created_at=domain.created_at,
-        records=tuple(RecordView(r.purpose, r.name, r.type, r.value, r.why, r.required, r.pools) for r in records),
-        checks=tuple(CheckView(c.purpose, c.name, c.type, c.passed, c.detail, tuple(c.found)) for c in domain.checks),
+        keys=tuple(_key(key, domain, now) for key in domain.keys),
+        records=tuple(_record(record) for record in domains.records(process, domain)),
+        checks=tuple(_check(check) for check in domain.checks),
+    )
+
+
+def _key(key: PublishedKey, domain: SendingDomain, now: datetime) -> KeyView:
+    state = rotation.state_of(key, domain, now)
+    return KeyView(key.selector, key.algorithm, state, key.created_at, rotation.removable_at(key))
+
+
+def _record(record: DnsRecord) -> RecordView:
+    return RecordView(
+        record.purpose, record.name, record.type, record.value, record.why, record.required, record.need, record.pools
+    )
+
+
+def _check(check: Check) -> CheckView:
+    return CheckView(
+        check.purpose, check.name, check.type, check.need, check.passed, check.detail, tuple(check.found), check.lost
     )
 
 

@@ -65,6 +65,8 @@ _signed_in: Final = Router(
         domain_pages.domain_add,
         domain_pages.domain_page,
         domain_pages.domain_verify,
+        domain_pages.domain_rotate,
+        domain_pages.domain_key_remove,
         domain_pages.domain_classes,
         domain_pages.domain_remove_page,
         domain_pages.domain_remove,

@@ -1,5 +1,6 @@
 """Sending domains: the list, and for each what to publish in the DNS, what the DNS says, and the way out."""
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,18 +9,30 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from posthouse.accounts import changes, domains
-from posthouse.accounts.dns_records import Check, DnsRecord, Purpose
+from posthouse.accounts import changes, domains, rotation
+from posthouse.accounts.dns_records import Check, DnsRecord, Incomplete, Need, PublishedKey, Purpose
 from posthouse.accounts.domains import SendingDomain
+from posthouse.accounts.record_lint import SENTENCES
+from posthouse.accounts.rotation import KeyState
 from posthouse.accounts.selectors import Selectors
 from posthouse.accounts.sign_in import SignedIn
-from posthouse.model.words import ClassPolicy, MailClass, Role
+from posthouse.model.words import ClassPolicy, DomainPolicy, MailClass, Role
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.view import by_field, page, part, see
-from posthouse.web.pages.words import CLASSES, N_, POOLS
+from posthouse.web.pages.words import CLASSES, N_, POOLS, Word
 from posthouse.web.text import Speech
 
-_TITLES: Final = {Purpose.OWNERSHIP: N_("Ownership"), Purpose.DKIM: "DKIM", Purpose.SPF: "SPF", Purpose.DMARC: "DMARC"}
+_TITLES: Final = {
+    Purpose.OWNERSHIP: N_("Ownership"),
+    Purpose.DKIM: "DKIM",
+    Purpose.SPF: "SPF",
+    Purpose.RETURN_PATH: N_("Return path"),
+    Purpose.DMARC: "DMARC",
+    Purpose.REPORT_PERMISSION: N_("Permission for reports"),
+    Purpose.TLS_REPORTS: N_("TLS reports"),
+    Purpose.MTA_STS: "MTA-STS",
+    Purpose.BIMI: "BIMI",
+}
 _WHY: Final = {
     Purpose.OWNERSHIP: N_("Shows that the domain is yours; nobody else can send from it here."),
     Purpose.DKIM: N_(
@@ -28,9 +41,44 @@ _WHY: Final = {
     Purpose.SPF: N_(
         "Allows this server to use the return path, where bounces come back to. It serves all domains at once."
     ),
+    Purpose.RETURN_PATH: N_("Lets bounces return to a name of your own, so that SPF proves your domain too."),
     Purpose.DMARC: N_(
         "Tells receivers what to do with mail that fails the checks. Begin with none; tighten it when the reports look right."
     ),
+    Purpose.REPORT_PERMISSION: N_(
+        "Says that this server takes reports about the domain. It belongs where the DNS of this server is kept."
+    ),
+    Purpose.TLS_REPORTS: N_("Has other servers report how their sessions with yours were encrypted."),
+    Purpose.MTA_STS: N_(
+        "For mail to this domain: announces a policy, a file on a web server of yours, that it is only sent encrypted. Give it a new id whenever the policy changes."
+    ),
+    Purpose.BIMI: N_(
+        "Names a logo that some receivers show beside your mail. Put your own address of an SVG there; DMARC has to ask for quarantine or reject first."
+    ),
+}
+_KEY_STATES: Final = {
+    KeyState.UNSEEN: Word(N_("Not in use"), "wait", "clock", N_("It signs once its record is found in the DNS.")),
+    KeyState.REPLACING: Word(
+        N_("New"),
+        "wait",
+        "clock",
+        N_("Publish its record. It takes over once the record is found; the present key signs until then."),
+    ),
+    KeyState.SIGNING: Word(N_("Signing"), "good", "check", N_("Mail is signed with it.")),
+    KeyState.RETIRED: Word(
+        N_("Retired"),
+        "wait",
+        "pause",
+        N_("It signs no more. Keep its record until then: mail it signed may still be on its way."),
+    ),
+    KeyState.OVER: Word(
+        N_("Retired"), "", "check", N_("It is not needed any more. Remove its record from the DNS, then the key.")
+    ),
+}
+_CONSEQUENCES: Final = {
+    DomainPolicy.WARN: N_("Mail from it is still sent."),
+    DomainPolicy.REFUSE: N_("Mail from it is refused while a required record is missing."),
+    DomainPolicy.STRICT: N_("Mail from it is refused until ownership, DKIM, SPF and DMARC are all found."),
 }
 
 
@@ -72,6 +120,30 @@ async def domain_verify(request: Page, person: Person, domain_id: FromPath[UUID]
     if "hx-request" in request.headers:
         return part(request, person, "domain_records.html", **_records(request, person, domain))
     return see(f"/domains/{domain_id}")
+
+
+@post("/domains/{domain_id:uuid}/rotate", include_in_schema=False)
+async def domain_rotate(request: Page, person: Person, domain_id: FromPath[UUID]) -> Redirect:
+    """Makes the keys that will take over."""
+    need(person, Role.ADMIN)
+    await form(request, person)
+    domain, process = await _found(request, person, domain_id), rooms(request).process
+    async with changes.making(process, person.workspace.workspace_id, person.actor) as change:
+        outcome = await domains.rotate(change, domain, Selectors.of(process.settings))
+    return see(f"/domains/{domain_id}?said={'saved' if isinstance(outcome, SendingDomain) else 'nothing'}#keys")
+
+
+@post("/domains/{domain_id:uuid}/keys/{selector:str}/remove", include_in_schema=False)
+async def domain_key_remove(
+    request: Page, person: Person, domain_id: FromPath[UUID], selector: FromPath[str]
+) -> Redirect:
+    """Destroys a key that signs no more, or not yet."""
+    need(person, Role.ADMIN)
+    await form(request, person)
+    domain = await _found(request, person, domain_id)
+    async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
+        outcome = await domains.remove_key(change, domain, selector)
+    return see(f"/domains/{domain_id}?said={'removed' if isinstance(outcome, SendingDomain) else 'nothing'}#keys")
 
 
 @post("/domains/{domain_id:uuid}/classes", include_in_schema=False)
@@ -139,48 +211,80 @@ async def _found(request: Page, person: SignedIn, domain_id: UUID) -> SendingDom
 async def _list(request: Page, person: SignedIn, status: int = 200, **context: Any) -> Response[str]:  # noqa: ANN401
     async with rooms(request).process.pool.acquire() as connection:
         found = await domains.listing(connection, person.workspace.workspace_id)
-    known: dict[str, Any] = {"form": {"name": ""}, "domains": found, "classes": CLASSES}
+    known: dict[str, Any] = {
+        "form": {"name": ""},
+        "domains": [_line(domain, person.workspace.domain_policy) for domain in found],
+        "classes": CLASSES,
+    }
     return page(request, person, "domains.html", "domains", status=status, **(known | context))
 
 
-def _records(request: Page, person: SignedIn, domain: SendingDomain) -> dict[str, Any]:
-    spoken = speech(request, person)
-    checks = {(check.purpose, check.name): check for check in domain.checks}
-    records = domains.records(rooms(request).process.settings, domain)
+def _line(domain: SendingDomain, policy: DomainPolicy) -> dict[str, Any]:
+    """One row of the list: of the records, those that count."""
+    counted = [check for check in domain.checks if check.need is not Need.OPTIONAL]
     return {
         "domain": domain,
-        "records": [_record(r, checks.get((r.purpose, r.name)), spoken) for r in records],
+        "refused": domain.is_refused(policy),
+        "lacking": domain.incomplete is Incomplete.REQUIRED or any(check.lost for check in counted),
+        "passed": sum(check.passed for check in counted),
+        "all": len(counted),
+    }
+
+
+def _records(request: Page, person: SignedIn, domain: SendingDomain) -> dict[str, Any]:
+    spoken, process = speech(request, person), rooms(request).process
+    checks = {(check.purpose, check.name): check for check in domain.checks}
+    policy, now = person.workspace.domain_policy, process.clock.now()
+    rows = [_record(r, checks.get((r.purpose, r.name)), domain, spoken) for r in domains.records(process, domain)]
+    return {
+        "domain": domain,
+        "records": [row for row in rows if row["need"] is not Need.OPTIONAL],
+        "extras": [row for row in rows if row["need"] is Need.OPTIONAL],
+        "keys": [_key(key, domain, now) for key in domain.keys],
+        "rotating": rotation.under_way(domain),
+        "refused": domain.is_refused(policy),
+        "consequence": _CONSEQUENCES[policy],
         "classes": CLASSES,
         "refuses": person.workspace.class_policy is ClassPolicy.REFUSE,
     }
 
 
-def _record(record: DnsRecord, check: Check | None, spoken: Speech) -> dict[str, Any]:
-    """One row of the table."""
+def _record(record: DnsRecord, check: Check | None, domain: SendingDomain, spoken: Speech) -> dict[str, Any]:
+    """One row of the table. A return path that leads here and is not in use yet may be `offered`."""
+    names = {f"{key.selector}._domainkey.{domain.name}": key for key in domain.keys}
+    key = names.get(record.name)
+    seen = check is not None and check.passed
     return {
         "title": spoken.say(_TITLES[record.purpose]),
+        "is_new": key is not None and key.replacing,
+        "is_former": key is not None and key.retired_at is not None,
+        "offered": record.purpose is Purpose.RETURN_PATH and seen and domain.bounce_domain is None,
         "pools": [spoken.say(POOLS[pool]) for pool in record.pools],
         "why": spoken.say(_WHY[record.purpose]),
         "type": record.type,
         "name": record.name,
         "value": record.value,
-        "required": record.required,
+        "need": record.need,
         "zone_line": record.zone_line,
         "check": check,
-        "wrong": _wrong(record, check, spoken) if check and not check.passed else "",
+        "remark": _remark(check, spoken) if check else "",
     }
 
 
-def _wrong(record: DnsRecord, check: Check, spoken: Speech) -> str:
-    """What is the matter with a record that did not pass."""
-    if not check.answered:
-        return spoken.say("The DNS did not answer. Try again in a minute.")
-    if not check.found:
-        return spoken.say("There is no such record yet. New ones take minutes to an hour to be seen.")
-    if len(check.found) > 1 and record.purpose is not Purpose.OWNERSHIP:
-        return spoken.say("There are {n} such records; receivers accept only one.", n=len(check.found))
-    if record.purpose is Purpose.SPF:
-        return spoken.say(
-            "There is an SPF record, and it does not name this server. Add {term} to it.", term=record.value.split()[1]
-        )
-    return spoken.say("There is another value under this name:")
+def _remark(check: Check, spoken: Speech) -> str:
+    """What is the matter with a record that did not pass, or what might be better with one that did."""
+    if check.fault is None:
+        return "" if check.passed else check.detail
+    return spoken.say(SENTENCES[check.fault], **{"name": check.name, **check.values})
+
+
+def _key(key: PublishedKey, domain: SendingDomain, now: datetime) -> dict[str, Any]:
+    state = rotation.state_of(key, domain, now)
+    return {
+        "selector": key.selector,
+        "algorithm": "RSA" if key.algorithm.startswith("rsa") else "Ed25519",
+        "created_at": key.created_at,
+        "word": _KEY_STATES[state],
+        "until": rotation.removable_at(key) if state is KeyState.RETIRED else None,
+        "removable": state in {KeyState.REPLACING, KeyState.OVER},
+    }

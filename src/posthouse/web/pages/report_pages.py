@@ -10,6 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.response import Redirect
 
 from posthouse.accounts import domains
+from posthouse.accounts.dns_records import dmarc_value, report_permission, tls_reports_value
 from posthouse.accounts.sign_in import SignedIn
 from posthouse.intake import receiver_reports as desk
 from posthouse.intake.receiver_reports import Left, Outcome, Taken
@@ -184,17 +185,15 @@ def _publish(bounce_domain: str, domain: str, address: str) -> list[dict[str, st
     """The DNS records that make receivers send reports here. RFC 9990 4: another domain has to say that it takes them."""
     if not domain:
         return []
-    foreign = bounce_domain != domain and not bounce_domain.endswith(f".{domain}")
     rows = [
-        (N_("DMARC reports"), f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:{address}",
-         N_("Keep the policy you have; the part with rua is what counts.")),
-        (N_("TLS reports"), f"_smtp._tls.{domain}", f"v=TLSRPTv1; rua=mailto:{address}", N_("How other servers' sessions with yours were encrypted.")),
+        (N_("DMARC reports"), f"_dmarc.{domain}", dmarc_value(address), N_("Keep the policy you have; the part with rua is what counts.")),
+        (N_("TLS reports"), f"_smtp._tls.{domain}", tls_reports_value(address), N_("How other servers' sessions with yours were encrypted.")),
     ]  # fmt: skip
-    if foreign:
+    if permission := report_permission(domain, bounce_domain):
         why = N_(
             "Says that this server takes reports about the domain. It belongs where the DNS of this server is kept."
         )
-        rows.append((N_("Permission"), f"{domain}._report._dmarc.{bounce_domain}", "v=DMARC1;", why))
+        rows.append((N_("Permission"), *permission, why))
     return [{"title": title, "name": name, "value": value, "why": why} for title, name, value, why in rows]
 
 

@@ -13,7 +13,7 @@ from posthouse.accounts.sign_in import SignedIn, TooMany
 from posthouse.accounts.workspaces import Preferences, Workspace
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import ClassPolicy, MassPolicy, Role
+from posthouse.model.words import ClassPolicy, DomainPolicy, MassPolicy, Role
 from posthouse.web.api.caller import client_ip
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.sign_in_pages import gate, too_many
@@ -32,6 +32,11 @@ _ADMINS: Final = frozenset({"webhooks", "audit"})
 _CLASS_POLICIES: Final = {
     ClassPolicy.WARN: N_("Send it, and say so with the message"),
     ClassPolicy.REFUSE: N_("Refuse it"),
+}
+_DOMAIN_POLICIES: Final = {
+    DomainPolicy.WARN: N_("Send it, and warn the administrators"),
+    DomainPolicy.REFUSE: N_("Refuse it while ownership or every DKIM key is missing"),
+    DomainPolicy.STRICT: N_("Refuse it unless ownership, DKIM, SPF and DMARC are all found"),
 }
 _MASS_POLICIES: Final = {
     MassPolicy.HOLD: N_("Hold it until someone releases it"),
@@ -156,6 +161,7 @@ def _workspace(
         settings_tabs=tabs(person),
         tab_here="workspace",
         class_policies=_CLASS_POLICIES,
+        domain_policies=_DOMAIN_POLICIES,
         mass_policies=_MASS_POLICIES,
         most=limits.MASS_RECIPIENTS,
         most_of_one=limits.MASS_RECIPIENTS_OF_ONE,
@@ -192,6 +198,7 @@ def _form_of(workspace: Workspace) -> dict[str, Any]:
         "priority_enabled": chosen.priority_enabled,
         "encrypt_bodies": chosen.encrypt_bodies,
         "class_policy": chosen.class_policy,
+        "domain_policy": chosen.domain_policy,
         "mass_policy": chosen.mass_policy,
         "failure_notices": chosen.failure_notices,
         "allow_lists": chosen.allow_lists,
@@ -207,6 +214,7 @@ def _values(fields: FormMultiDict) -> dict[str, Any]:
         "priority_enabled": text(fields, "priority_enabled") == "1",
         "encrypt_bodies": text(fields, "encrypt_bodies") == "1",
         "class_policy": text(fields, "class_policy"),
+        "domain_policy": text(fields, "domain_policy"),
         "mass_policy": text(fields, "mass_policy"),
         "failure_notices": text(fields, "failure_notices") == "1",
         "allow_lists": text(fields, "allow_lists"),
@@ -219,7 +227,8 @@ def _unreadable(values: dict[str, Any]) -> tuple[FieldProblem, ...]:
     found = []
     if not re.fullmatch("[0-9]", values["default_priority"]):
         found.append(FieldProblem("/default_priority", "out_of_range", N_("Choose a priority from 0 to 9.")))
-    for name, known in (("class_policy", ClassPolicy), ("mass_policy", MassPolicy)):
+    policies = {"class_policy": ClassPolicy, "domain_policy": DomainPolicy, "mass_policy": MassPolicy}
+    for name, known in policies.items():
         if values[name] not in set(known):
             found.append(FieldProblem(f"/{name}", "unknown_value", N_("Choose one of these.")))
     return tuple(found)
@@ -233,6 +242,7 @@ def _preferences(values: dict[str, Any]) -> Preferences:
         encrypt_bodies=values["encrypt_bodies"],
         support_contact=values["support_contact"],
         class_policy=ClassPolicy(values["class_policy"]),
+        domain_policy=DomainPolicy(values["domain_policy"]),
         mass_policy=MassPolicy(values["mass_policy"]),
         failure_notices=values["failure_notices"],
         allow_lists=values["allow_lists"],

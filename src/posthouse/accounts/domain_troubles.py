@@ -1,0 +1,61 @@
+"""What is said to administrators when a domain that was all right is not any more. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from posthouse.accounts.alerts import Level, Trouble
+from posthouse.accounts.dns_records import Check, Need, Purpose, SendingDomain, signing_selectors
+from posthouse.model.words import DomainPolicy
+
+INCOMPLETE: Final = "domain.incomplete"
+BOUNCE_BROKEN: Final = "bounce_domain.broken"
+_NEEDED: Final = {
+    DomainPolicy.WARN: frozenset({Purpose.OWNERSHIP}),
+    DomainPolicy.REFUSE: frozenset({Purpose.OWNERSHIP}),
+    DomainPolicy.STRICT: frozenset({Purpose.OWNERSHIP, Purpose.SPF, Purpose.DMARC}),
+}
+_EFFECTS: Final = {
+    Purpose.OWNERSHIP: "Nothing shows any more that the domain is yours.",
+    Purpose.SPF: "SPF does not prove where its mail comes from.",
+    Purpose.RETURN_PATH: "Bounces return to this server's own domain, so SPF proves that one instead.",
+    Purpose.DMARC: "It has no DMARC policy, and large receivers ask for one.",
+}
+
+
+def of_domain(domain: SendingDomain, policy: DomainPolicy) -> Trouble | None:
+    """What a verified domain lacks that it had, or cannot do without; None while it is whole."""
+    if domain.verified_at is None:
+        return None
+    signs = bool(signing_selectors(domain.checks, domain.keys))
+    gone = [check for check in domain.checks if _counts(check, policy, signs=signs)]
+    if not gone:
+        return None
+    refused = domain.is_refused(policy)
+    told = [f"{domain.name} lacks DNS records: {', '.join(dict.fromkeys(check.name for check in gone))}."]
+    told += ["Mail from it is refused until they are back."] if refused else []
+    told += _effects(gone, signs=signs)
+    level = Level.CRITICAL if refused or not signs else Level.WARNING
+    return Trouble(INCOMPLETE, domain.name, level, " ".join(told), f"/domains/{domain.domain_id}")
+
+
+def of_bounce_domain(name: str, problem: str, default: str) -> Trouble:
+    """A bounce domain whose alias leads elsewhere."""
+    sentence = f"{problem} Bounces of mail that used {name} return to {default} until it is mended, so SPF does not prove your domain."
+    return Trouble(BOUNCE_BROKEN, name, Level.WARNING, sentence, "/settings/bounce-domains")
+
+
+def _counts(check: Check, policy: DomainPolicy, *, signs: bool) -> bool:
+    if check.passed or check.need is Need.OPTIONAL:
+        return False
+    needed = check.purpose in _NEEDED[policy] or (check.purpose is Purpose.DKIM and not signs)
+    return check.lost or needed
+
+
+def _effects(gone: Iterable[Check], *, signs: bool) -> list[str]:
+    purposes = dict.fromkeys(check.purpose for check in gone)
+    of_keys = (
+        "Mail is signed with the keys that are left."
+        if signs
+        else "Mail goes out unsigned, and receivers may refuse it."
+    )
+    return [of_keys if purpose is Purpose.DKIM else _EFFECTS[purpose] for purpose in purposes]
