@@ -2,14 +2,15 @@
 
 import asyncio
 import ctypes
-import ipaddress
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from posthouse.accounts import host_records
+from posthouse.accounts.host_records import Fact, State
 from posthouse.intake.scan import Scanner, ScannerError
 from posthouse.model.dns import DnsStatus
 from posthouse.runtime import data_folder, migrate, network, vault
@@ -41,11 +42,30 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: `detail` says what is the case and, unless all is well, what to do."""
+    """What one check found: `detail` says what is the case and, unless all is well, what to do; `fix` is what to copy for that."""
 
     check: str
     verdict: Verdict
     detail: str
+    fix: str = ""
+
+
+_VERDICTS: Final = {State.RIGHT: Verdict.OK, State.WEAK: Verdict.WARNING, State.WRONG: Verdict.FAILED}
+_CHECKS: Final = {
+    Fact.NO_ANSWER: "resolver",
+    Fact.NAME_HERE: "hostname",
+    Fact.NAME_UNKNOWN: "hostname",
+    Fact.NAME_ELSEWHERE: "hostname",
+    Fact.AT_HOME: "sender",
+    Fact.CONFIRMED: "sender",
+    Fact.NO_POINTER: "sender",
+    Fact.NO_POINTER_V6: "sender",
+    Fact.NOT_CONFIRMED: "sender",
+    Fact.OTHER_NAME: "sender",
+    Fact.RETURNS: "return path",
+    Fact.NO_MX: "return path",
+    Fact.NO_SPF: "return path",
+}
 
 
 def data_folder_state(settings: Settings) -> Finding:
@@ -159,38 +179,22 @@ def _rights(user: str) -> Finding:
     )
 
 
-async def names(settings: Settings) -> AsyncIterator[Finding]:
-    """The resolver answers, and the hostname and its address agree: receivers refuse mail from hosts whose names do not."""
-    hostname = settings.server.hostname
+async def names(settings: Settings, local: Sequence[str]) -> AsyncIterator[Finding]:
+    """The resolver answers, and what it says of this server's name, the addresses it sends from, and where bounces return to.
+
+    `local` are the addresses of this machine.
+    """
     resolver = Resolver(settings.delivery.resolvers)
     try:
         async with asyncio.timeout(_DNS_PATIENCE_S):
-            answer = await resolver.addresses(hostname)
+            answer = await resolver.addresses(settings.server.hostname)
             if answer.status in {DnsStatus.SERVFAIL, DnsStatus.TIMEOUT}:
                 yield Finding("resolver", Verdict.FAILED, f"does not answer: {answer.detail or answer.status}")
                 return
             yield Finding("resolver", Verdict.OK, "answers")
-            if not answer.records:
-                yield Finding(
-                    "hostname", Verdict.WARNING, f"{hostname} has no address in DNS: set server.hostname or publish it"
-                )
-                return
-            for address in answer.records:
-                yield await _pointer(resolver, hostname, address)
+            for found in await host_records.look(settings, resolver, local):
+                yield Finding(_CHECKS[found.fact], _VERDICTS[found.state], found.sentence, found.fix)
     except TimeoutError:
         yield Finding(
             "resolver", Verdict.FAILED, "does not answer in time: check delivery.resolvers or /etc/resolv.conf"
         )
-
-
-async def _pointer(resolver: Resolver, hostname: str, address: str) -> Finding:
-    found = await resolver.lookup(ipaddress.ip_address(address).reverse_pointer, "PTR")
-    pointers = [name.rstrip(".").lower() for name in found.records]
-    if hostname.lower() in pointers:
-        return Finding("hostname", Verdict.OK, f"{hostname} is {address} and back")
-    said = ", ".join(pointers) or "nothing"
-    return Finding(
-        "hostname",
-        Verdict.WARNING,
-        f"{address} points back to {said}, not to {hostname}: ask whoever owns the address for a PTR record",
-    )

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from posthouse.model.dns import Answer
-from posthouse.model.limits import STS_FETCH_S, STS_POLICY_OCTETS
+from posthouse.model.limits import STS_FETCH_S, STS_LOOK_S, STS_POLICY_OCTETS
 from posthouse.runtime.https import Fetched, HttpsClient, NotFetched, Trouble
 from posthouse.wire import mta_sts
 from posthouse.wire.mta_sts import PolicyError, StsPolicy
@@ -33,9 +33,20 @@ async def announced(texts: Texts, domain: str) -> str | None:
     return mta_sts.record_id((await texts.txt(f"_mta-sts.{domain}")).records)
 
 
-async def fetched(https: HttpsClient, domain: str) -> StsPolicy:
+async def fault(https: HttpsClient, texts: Texts, domain: str) -> str | None:
+    """What is wrong with the policy a domain announces, told while its owner waits; "" when nothing is, None without one."""
+    if await announced(texts, domain) is None:
+        return None
+    try:
+        await fetched(https, domain, STS_LOOK_S)
+    except NoPolicy as error:
+        return str(error)
+    return ""
+
+
+async def fetched(https: HttpsClient, domain: str, limit_s: float = STS_FETCH_S) -> StsPolicy:
     """The policy itself. Raises NoPolicy."""
-    answer = await https.get(f"mta-sts.{domain}", _PATH, limit_s=STS_FETCH_S, octets=STS_POLICY_OCTETS)
+    answer = await https.get(f"mta-sts.{domain}", _PATH, limit_s=limit_s, octets=STS_POLICY_OCTETS)
     match answer:
         case NotFetched(Trouble.CERTIFICATE, detail):
             raise NoPolicy(ResultType.STS_WEBPKI_INVALID, detail)

@@ -93,13 +93,18 @@ def own_addresses(settings: Settings) -> tuple[str, ...]:
         return ()
     match inbound.host:
         case "*":
-            return (*_addresses_v4(), *_addresses_v6())
+            return local_addresses()
         case "0.0.0.0":  # noqa: S104 - compared, not bound
             return tuple(_addresses_v4())
         case "::":
             return tuple(_addresses_v6())
         case host:
             return _resolved(host)
+
+
+def local_addresses() -> tuple[str, ...]:
+    """Every IP address of this machine's interfaces."""
+    return (*_addresses_v4(), *_addresses_v6())
 
 
 def _resolved(host: str) -> tuple[str, ...]:

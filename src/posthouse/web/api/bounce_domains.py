@@ -1,5 +1,6 @@
 """Bounce domains of the workspace's own, and what receivers make of a sending domain's mail."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from msgspec import Meta
 from posthouse.accounts import bounce_domains, changes, domains, self_test, workspaces
 from posthouse.accounts.bounce_domains import PROCESSING_OFF, BounceDomain
 from posthouse.accounts.self_test import SelfTest
+from posthouse.delivery import sts_fetch
+from posthouse.runtime.https import HttpsClient
 from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer
 from posthouse.web.api.operation import Schema
@@ -65,6 +68,12 @@ class AlignmentView(msgspec.Struct, frozen=True):
     policy: Annotated[str, Meta(description="none, quarantine or reject")]
     policy_domain: str
     unproven: Annotated[str, Meta(description="what receivers do with mail from this domain that proves nothing")]
+    mta_sts: Annotated[
+        str | None,
+        Meta(
+            description="what is wrong with the MTA-STS policy for mail to it; empty: nothing, null: it announces none"
+        ),
+    ]
     warnings: tuple[str, ...]
 
 
@@ -127,11 +136,15 @@ async def show_alignment(exchange: Exchange) -> Answer:
     domain = await domains.find(rooms.process.pool, workspace_id, name) if name else None
     if domain is None:
         return refuse(404, "There is no such domain in the workspace.")
-    own = await rooms.directory.bounce_domain(workspace_id, domain.name)
-    return answer(alignment_view(await self_test.run(rooms.process.settings, domain, own, rooms.resolver())))
+    own, resolver = await rooms.directory.bounce_domain(workspace_id, domain.name), rooms.resolver()
+    test, sts = await asyncio.gather(
+        self_test.run(rooms.process.settings, domain, own, resolver),
+        sts_fetch.fault(HttpsClient(resolver), resolver, domain.name),
+    )
+    return answer(alignment_view(test, sts))
 
 
-def alignment_view(test: SelfTest) -> AlignmentView:
+def alignment_view(test: SelfTest, mta_sts: str | None) -> AlignmentView:
     """A test as it is told."""
     return AlignmentView(
         from_domain=test.from_domain,
@@ -146,6 +159,7 @@ def alignment_view(test: SelfTest) -> AlignmentView:
         policy=test.policy,
         policy_domain=test.policy_domain,
         unproven=test.unproven,
+        mta_sts=mta_sts,
         warnings=test.warnings,
     )
 

@@ -1,5 +1,6 @@
 """Bounce domains: where bounces return to, with what to publish first, and the switch for all of it. Also what receivers make of a domain."""
 
+import asyncio
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,20 +9,26 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from posthouse.accounts import bounce_domains, changes, domains, self_test
+from posthouse.accounts import bounce_domains, changes, domains, host_records, self_test
 from posthouse.accounts.bounce_domains import BounceDomain
+from posthouse.accounts.host_records import HostFinding, State
 from posthouse.accounts.sign_in import SignedIn
+from posthouse.delivery import sts_fetch
 from posthouse.model.words import Role
+from posthouse.runtime import network
+from posthouse.runtime.https import HttpsClient
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.settings_pages import tabs
 from posthouse.web.pages.view import by_field, page, part, see
 from posthouse.web.pages.words import N_
+from posthouse.web.text import Speech
 
 _POLICIES: Final = {
     "none": N_("Receivers deliver it all the same."),
     "quarantine": N_("Receivers put it into the spam folder."),
     "reject": N_("Receivers refuse it."),
 }
+_TONES: Final = {State.RIGHT: ("good", "check"), State.WEAK: ("wait", "warning"), State.WRONG: ("bad", "cross")}
 
 
 @get("/settings/bounce-domains", include_in_schema=False)
@@ -85,8 +92,21 @@ async def domain_alignment(request: Page, person: Person, domain_id: FromPath[UU
     if domain is None:
         raise NotFoundException
     own = await rooms(request).directory.bounce_domain(workspace_id, domain.name)
-    test = await self_test.run(process.settings, domain, own, rooms(request).resolver())
-    return part(request, person, "domain_alignment.html", test=test, policies=_POLICIES)
+    resolver = rooms(request).resolver()
+    test, host, sts = await asyncio.gather(
+        self_test.run(process.settings, domain, own, resolver),
+        host_records.look(process.settings, resolver, network.local_addresses()),
+        sts_fetch.fault(HttpsClient(resolver), resolver, domain.name),
+    )
+    told = [_host(found, speech(request, person)) for found in host]
+    return part(request, person, "domain_alignment.html", test=test, policies=_POLICIES, host=told, sts=sts)
+
+
+def _host(found: HostFinding, spoken: Speech) -> dict[str, Any]:
+    """One line about this server."""
+    sentence = spoken.say(host_records.SENTENCES[found.fact], **{"name": found.about, **found.values})
+    tone, icon = _TONES[found.state]
+    return {"sentence": sentence, "tone": tone, "icon": icon, "fixes": found.fix.splitlines()}
 
 
 async def _list(request: Page, person: SignedIn, status: int = 200, **context: Any) -> Response[str]:  # noqa: ANN401
