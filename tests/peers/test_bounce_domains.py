@@ -9,8 +9,9 @@ import pytest
 from tests.corridor import Corridor, MakeProcess, open_corridor
 from tests.lab_servers import sink
 from tests.peers.validating_resolver import Zone, validating_resolver
+from tests.verified import verified_domain
 
-from posthouse.accounts import bounce_domains, changes, domains, rechecking, self_test
+from posthouse.accounts import alerts, bounce_domains, changes, domains, rechecking, self_test
 from posthouse.accounts.bounce_domains import BounceDomain
 from posthouse.accounts.domains import SendingDomain
 from posthouse.intake.inbound import ReturnsOffice, return_path_secret
@@ -131,6 +132,9 @@ async def test_a_broken_alias_is_noticed_within_a_day_and_not_used(corridor: Cor
         await process.pool.execute("UPDATE bounce_domains SET checked_at = $1", yesterday)
         await rechecking.advance(process, corridor.submitter.workspace_id)
     assert await broken(corridor) is True
+    (alert,) = await alerts.in_force(corridor.process.pool, corridor.submitter.workspace_id)
+    assert (alert.trouble.kind, alert.trouble.subject) == ("bounce_domain.broken", "bounces.acme.test")
+    assert alert.trouble.sentence.startswith("The CNAME at bounces.acme.test leads to gone.acme.test")
     assert await return_domains(corridor, "ann@acme.test") == [corridor.make_process().settings.bounce_domain]
 
 
@@ -160,6 +164,13 @@ async def test_a_domain_is_judged_as_receivers_would(corridor: Corridor, resolve
     assert without.warnings[0] == "Nothing proves acme.test: mail from it fails DMARC."
     own = await self_test.run(process.settings, domain, "bounces.acme.test", resolver)
     assert (own.spf, own.aligned, own.dmarc, own.addresses) == ("pass", True, "pass", ("192.0.2.10",))
+
+
+async def test_a_key_counts_as_the_dns_has_it_now_not_as_it_was_seen(corridor: Corridor, resolver: Resolver) -> None:
+    seen = await verified_domain(corridor.process, corridor.submitter.workspace_id, "acme.test")
+    assert all(check.passed for check in seen.checks)
+    test = await self_test.run(corridor.process.settings, seen, None, resolver)
+    assert (test.dkim_aligned, test.dmarc) == (False, "fail")
 
 
 async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corridor) -> None:

@@ -221,6 +221,37 @@ async def test_the_workspace_chooses_whether_missing_records_stop_mail(
     assert await directory.may_send_as(submitter(workspace), "shop.test") is allowed
 
 
+async def test_a_stricter_policy_tells_at_once_what_it_stops(process, workspace, zone, database) -> None:
+    domain = await add(process, workspace, "shop.test")
+    zone.publish(process, domain, Purpose.OWNERSHIP, Purpose.DKIM)
+    await verify(process, domain, zone)
+    assert await alerts.in_force(database, workspace.workspace_id) == []
+    for policy, told in ((DomainPolicy.STRICT, 1), (DomainPolicy.REFUSE, 0)):
+        async with changes.making(process, workspace.workspace_id, "user:ann@x.test") as change:
+            await workspaces.update(change, replace(Preferences.of(workspace), domain_policy=policy))
+            await domains.tell(change)
+        found = await alerts.in_force(database, workspace.workspace_id)
+        assert [alert.trouble.level for alert in found] == [Level.CRITICAL] * told
+        assert all("Mail from it is refused until they are back." in alert.trouble.sentence for alert in found)
+
+
+async def test_the_spf_record_of_all_domains_is_one_alert(process, workspace, zone, database) -> None:
+    both = [await add(process, workspace, name) for name in ("shop.test", "news.test")]
+    for domain in both:
+        zone.publish(process, domain, Purpose.OWNERSHIP, Purpose.DKIM)
+    zone.publish(process, both[0], Purpose.SPF)
+    for domain in both:
+        await verify(process, domain, zone)
+    spf = zone.texts.pop(process.settings.bounce_domain)
+    for domain in both:
+        await verify(process, domain, zone)
+    (alert,) = await alerts.in_force(database, workspace.workspace_id)
+    assert (alert.trouble.kind, alert.trouble.subject) == ("return_path.spf", process.settings.bounce_domain)
+    zone.texts[process.settings.bounce_domain] = spf
+    await verify(process, both[0], zone)
+    assert await alerts.in_force(database, workspace.workspace_id) == []
+
+
 async def test_without_any_key_in_the_dns_the_alert_is_critical_and_ends_with_the_domain(
     process, workspace, zone, database
 ) -> None:

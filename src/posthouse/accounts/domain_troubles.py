@@ -8,16 +8,17 @@ from posthouse.accounts.dns_records import Check, Need, Purpose, SendingDomain, 
 from posthouse.model.words import DomainPolicy
 
 INCOMPLETE: Final = "domain.incomplete"
+SPF_LOST: Final = "return_path.spf"
 BOUNCE_BROKEN: Final = "bounce_domain.broken"
 _NEEDED: Final = {
     DomainPolicy.WARN: frozenset({Purpose.OWNERSHIP}),
     DomainPolicy.REFUSE: frozenset({Purpose.OWNERSHIP}),
     DomainPolicy.STRICT: frozenset({Purpose.OWNERSHIP, Purpose.SPF, Purpose.DMARC}),
 }
+_TOLD_ALONE: Final = frozenset({Purpose.SPF, Purpose.RETURN_PATH})  # by `of_spf` and `of_bounce_domain`
 _EFFECTS: Final = {
     Purpose.OWNERSHIP: "Nothing shows any more that the domain is yours.",
     Purpose.SPF: "SPF does not prove where its mail comes from.",
-    Purpose.RETURN_PATH: "Bounces return to this server's own domain, so SPF proves that one instead.",
     Purpose.DMARC: "It has no DMARC policy, and large receivers ask for one.",
 }
 
@@ -38,6 +39,14 @@ def of_domain(domain: SendingDomain, policy: DomainPolicy) -> Trouble | None:
     return Trouble(INCOMPLETE, domain.name, level, " ".join(told), f"/domains/{domain.domain_id}")
 
 
+def of_spf(check: Check, path: str) -> Trouble | None:
+    """The SPF record of the installation's return path, which is one for all domains, when it was there and is gone."""
+    if check.passed or not check.lost:
+        return None
+    sentence = f"{check.name}, where bounces return to, lacks its SPF record: mail of every domain that returns there does not pass SPF."
+    return Trouble(SPF_LOST, check.name, Level.WARNING, sentence, path)
+
+
 def of_bounce_domain(name: str, problem: str, default: str) -> Trouble:
     """A bounce domain whose alias leads elsewhere."""
     sentence = f"{problem} Bounces of mail that used {name} return to {default} until it is mended, so SPF does not prove your domain."
@@ -48,7 +57,7 @@ def _counts(check: Check, policy: DomainPolicy, *, signs: bool) -> bool:
     if check.passed or check.need is Need.OPTIONAL:
         return False
     needed = check.purpose in _NEEDED[policy] or (check.purpose is Purpose.DKIM and not signs)
-    return check.lost or needed
+    return needed or (check.lost and check.purpose not in _TOLD_ALONE)
 
 
 def _effects(gone: Iterable[Check], *, signs: bool) -> list[str]:

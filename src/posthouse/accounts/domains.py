@@ -66,6 +66,7 @@ __all__ = [
     "remove",
     "remove_key",
     "rotate",
+    "tell",
     "verified_above",
     "verify",
 ]
@@ -235,6 +236,13 @@ async def verify(
         return await settle(change, domain, checks, lambda selector: not selectors.pools_of(selector))
 
 
+async def tell(change: Change) -> None:
+    """Raise and end the alerts of every domain anew: what is missing means something else since the policy was changed."""
+    policy = await _policy(change)
+    for domain in await listing(change.connection, change.workspace_id):
+        await _alert(change, domain, policy)
+
+
 async def check(wanted: Sequence[DnsRecord], domain: str, lookup: RecordLookup) -> tuple[Check, ...]:
     """What the DNS says about each record. A DMARC policy may also stand at a domain above."""
     policy = await dmarc.in_force(domain, TextsOf(lookup))
@@ -253,7 +261,8 @@ async def settle(
     place = change.workspace_id, domain.domain_id
     await change.connection.execute(SQL.settle_checks, *place, since, change.now, kept, incomplete)
     settled = await _existing(change, domain.domain_id)
-    await _alert(change, settled)
+    await _alert(change, settled, await _policy(change))
+    await _alert_of_spf(change, settled)
     if (since is None) != (domain.verified_at is None):
         await change.record("domain.verify", domain.name, verified=True)
     else:
@@ -271,13 +280,29 @@ async def _turn(change: Change, domain: SendingDomain, turn: Turn) -> None:
     await change.record("domain.keys.turn", domain.name, signing=list(turn.arrived), retired=list(turn.leaving))
 
 
-async def _alert(change: Change, domain: SendingDomain) -> None:
-    policy = DomainPolicy(await change.connection.fetchval(SQL.domain_policy, change.workspace_id))
+async def _alert(change: Change, domain: SendingDomain, policy: DomainPolicy) -> None:
     trouble = domain_troubles.of_domain(domain, policy)
     if trouble is None:
         await _end_alert(change, domain.name)
     else:
         await alerts.report(change.connection, change.workspace_id, trouble, change.ids, change.actor, change.now)
+
+
+async def _alert_of_spf(change: Change, domain: SendingDomain) -> None:
+    """One for all domains: the record is that of the installation's return path."""
+    place = change.connection, change.workspace_id
+    for check in domain.checks:
+        if check.purpose is not Purpose.SPF or domain.verified_at is None:
+            continue
+        trouble = domain_troubles.of_spf(check, f"/domains/{domain.domain_id}")
+        if trouble is not None:
+            await alerts.report(*place, trouble, change.ids, change.actor, change.now)
+        elif check.passed:
+            await alerts.end(*place, domain_troubles.SPF_LOST, check.name, change.actor, change.now)
+
+
+async def _policy(change: Change) -> DomainPolicy:
+    return DomainPolicy(await change.connection.fetchval(SQL.domain_policy, change.workspace_id))
 
 
 async def _end_alert(change: Change, name: str) -> None:

@@ -159,7 +159,7 @@ class SubmissionSession:
         label = to_a_label(domain)
         if label and await self._keeper.directory.may_send_as(submitter, label):
             return Yes()
-        return No(550, "5.7.1", f"{domain} is not a verified sending domain of {submitter.name}")
+        return No(550, "5.7.1", f"{domain} is not a verified sending domain of {submitter.name}, or lacks DNS records")
 
     def _sender_at_hand(self, address: str) -> Answer | None:
         """The yes that nearly every sender gets, without a task of its own where the directory has it in memory."""

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.datastructures import FormMultiDict
 from litestar.response import Redirect
 
-from posthouse.accounts import audit, changes, users, workspaces
+from posthouse.accounts import audit, changes, domains, users, workspaces
 from posthouse.accounts.sign_in import SignedIn, TooMany
 from posthouse.accounts.workspaces import Preferences, Workspace
 from posthouse.model import limits
@@ -61,6 +61,8 @@ async def settings_save(request: Page, person: Person) -> Response[str] | Redire
         return _workspace(request, person, values, problems=found)
     async with changes.making(rooms(request).process, person.workspace.workspace_id, person.actor) as change:
         outcome = await workspaces.update(change, _preferences(values))
+        if isinstance(outcome, Workspace) and outcome.domain_policy is not person.workspace.domain_policy:
+            await domains.tell(change)
     if isinstance(outcome, Workspace):
         return see("/settings?said=saved")
     return _workspace(request, person, values, problems=outcome)
