@@ -4,6 +4,7 @@ Whoever finds a trouble raises it each time it is found, and ends it when it is 
 alert: raised again it keeps its time, takes the newer sentence, and is told once more only if it became worse.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from posthouse.accounts import audit
 from posthouse.accounts.audit import SQL
+from posthouse.model import limits
 from posthouse.runtime.ids import Ids
 from posthouse.runtime.postgres import Connection, Executor, Record
 
@@ -45,6 +47,14 @@ class Alert:
     ended_by: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The open trouble to begin with, and how many more there are."""
+
+    trouble: Trouble
+    more: int
+
+
 async def report(
     connection: Connection, workspace_id: UUID, trouble: Trouble, ids: Ids, by: str, now: datetime
 ) -> bool:
@@ -56,7 +66,13 @@ async def report(
     assert row is not None
     is_news: bool = row["is_news"]
     if is_news:
-        detail = {"kind": trouble.kind, "level": str(trouble.level), "sentence": trouble.sentence}
+        detail = {
+            "alert": str(row["alert_id"]),
+            "kind": trouble.kind,
+            "level": str(trouble.level),
+            "sentence": trouble.sentence,
+            "path": trouble.path,
+        }
         await audit.record(connection, workspace_id, by, "alert.raise", trouble.subject, detail, now)
     return is_news
 
@@ -83,13 +99,32 @@ async def latest(connection: Executor, workspace_id: UUID, most: int) -> list[Al
     return [_alert(row) for row in await connection.fetch(SQL.latest_alerts, workspace_id, most)]
 
 
-async def take_untold(connection: Connection, workspace_id: UUID, now: datetime) -> list[Alert]:
-    """Those nobody was written to about yet, which are marked as told from the caller's commit on."""
-    return [_alert(row) for row in await connection.fetch(SQL.take_untold_alerts, workspace_id, now)]
+async def worst(connection: Executor, workspace_id: UUID) -> Worst | None:
+    """What to say on every page; None when nothing is wrong."""
+    row = await connection.fetchrow(SQL.worst_alert, workspace_id)
+    return Worst(_alert(row).trouble, row["many"] - 1) if row else None
+
+
+async def take_turn(connection: Connection, workspace_id: UUID, now: datetime) -> bool:
+    """Whether the caller is to write to administrators now. It is nobody else's turn for a while, in any process."""
+    taken = await connection.fetchval(SQL.take_alert_turn, workspace_id, now, limits.ALERT_MAIL_PAUSE_S)
+    return taken is not None
+
+
+async def untold(connection: Executor, workspace_id: UUID) -> list[Alert]:
+    """The open ones nobody was written to about yet, or not since they became worse."""
+    return [_alert(row) for row in await connection.fetch(SQL.untold_alerts, workspace_id)]
+
+
+async def told(connection: Connection, workspace_id: UUID, alerts: Sequence[Alert], now: datetime) -> None:
+    """Administrators have been written to about these, as they were read."""
+    ids, levels = [each.alert_id for each in alerts], [each.trouble.level for each in alerts]
+    await connection.execute(SQL.tell_alerts, workspace_id, now, ids, levels)
 
 
 async def _told_ended(connection: Connection, workspace_id: UUID, row: Record, by: str, now: datetime) -> bool:
-    await audit.record(connection, workspace_id, by, "alert.end", row["subject"], {"kind": row["kind"]}, now)
+    detail = {"alert": str(row["alert_id"]), "kind": row["kind"]}
+    await audit.record(connection, workspace_id, by, "alert.end", row["subject"], detail, now)
     return True
 
 

@@ -314,15 +314,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (workspace_id, kind, subject) WHERE ended_at IS NULL DO UPDATE SET
     level = excluded.level, sentence = excluded.sentence, path = excluded.path,
     told_at = CASE WHEN a.level = 'warning' AND excluded.level = 'critical' THEN NULL ELSE a.told_at END
-RETURNING NOT EXISTS (SELECT FROM before WHERE level IN ($5, 'critical')) AS is_news;
+RETURNING alert_id, NOT EXISTS (SELECT FROM before WHERE level IN ($5, 'critical')) AS is_news;
 
 -- name: end_alert
 UPDATE alerts SET ended_at = $5, ended_by = $4 WHERE workspace_id = $1 AND kind = $2 AND subject = $3 AND ended_at IS NULL
-RETURNING kind, subject;
+RETURNING alert_id, kind, subject;
 
 -- name: dismiss_alert
 UPDATE alerts SET ended_at = $4, ended_by = $3 WHERE workspace_id = $1 AND alert_id = $2 AND ended_at IS NULL
-RETURNING kind, subject;
+RETURNING alert_id, kind, subject;
 
 -- name: open_alerts
 SELECT * FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL ORDER BY level, raised_at DESC;
@@ -330,6 +330,21 @@ SELECT * FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL ORDER BY level
 -- name: latest_alerts
 SELECT * FROM alerts WHERE workspace_id = $1 ORDER BY ended_at IS NULL DESC, raised_at DESC LIMIT $2;
 
--- name: take_untold_alerts
-UPDATE alerts SET told_at = $2 WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL
-RETURNING *;
+-- name: worst_alert
+-- The first of the open ones and how many there are: what every page of an administrator asks.
+SELECT *, count(*) OVER () AS many FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL ORDER BY level, raised_at DESC LIMIT 1;
+
+-- name: take_alert_turn
+-- The right to write to administrators, once in $3 seconds; no row while there is nothing to tell.
+UPDATE workspaces SET alerts_told_at = $2
+WHERE workspace_id = $1 AND (alerts_told_at IS NULL OR alerts_told_at <= $2::timestamptz - make_interval(secs => $3))
+  AND EXISTS (SELECT FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL)
+RETURNING workspace_id;
+
+-- name: untold_alerts
+SELECT * FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL ORDER BY level, raised_at DESC;
+
+-- name: tell_alerts
+-- What became worse since it was read is still to be told.
+UPDATE alerts a SET told_at = $2 FROM unnest($3::uuid[], $4::text[]) AS t (alert_id, level)
+WHERE a.workspace_id = $1 AND a.alert_id = t.alert_id AND a.level = t.level AND a.told_at IS NULL;

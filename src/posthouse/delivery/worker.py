@@ -1,8 +1,8 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
-counted, rates of bounces and complaints are judged, what was set aside goes when it may, and senders are told of mail that was not
-delivered. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the
+counted, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told of mail that was not delivered,
+and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the
 coming months are made.
 """
 
@@ -19,7 +19,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
-from posthouse.intake import bulk_senders, notices, reputation, soft_bounces
+from posthouse.intake import alert_mail, bulk_senders, notices, reputation, soft_bounces
 from posthouse.intake.accept import Door
 from posthouse.ledger import attempts, classify, counting, events, mass, receiver_reports
 from posthouse.ledger import reputation as counts
@@ -73,7 +73,7 @@ async def main(process: Process) -> None:
 
 
 class Notifying:
-    """The round that tells senders of mail that was not delivered."""
+    """The round that tells senders of mail that was not delivered, and administrators of alerts."""
 
     __name__ = "notify"
 
@@ -85,6 +85,7 @@ class Notifying:
         """Tells those of every workspace."""
         for workspace_id in await _workspaces(process):
             await notices.advance(process, self._directory, self._door, workspace_id)
+            await alert_mail.advance(process, self._directory, self._door, workspace_id)
 
 
 async def _every(process: Process, period_s: float, do: Callable[[Process], Awaitable[None]]) -> None:

@@ -81,7 +81,7 @@ async def _tell(
         by_message.setdefault(failure.message_id, []).append(failure)
     async with process.pool.acquire() as connection:
         rows = await messages.several(connection, workspace.workspace_id, list(by_message))
-    submitter = _submitter(workspace)
+    submitter = submitter_of(workspace)
     for message in rows:
         if not is_answered(message) or not await directory.may_send_as(submitter, _domain(message)):
             continue
@@ -189,7 +189,8 @@ def _report(row: RecipientRow, failure: Failure) -> RecipientReport:
     )
 
 
-def _submitter(workspace: Workspace) -> Submitter:
+def submitter_of(workspace: Workspace) -> Submitter:
+    """Posthouse itself, as it writes in a workspace."""
     return Submitter(
         workspace_id=workspace.workspace_id,
         workspace_number=workspace.number,

@@ -264,6 +264,9 @@ MASS_TEXT_OCTETS: Final = 65_536  # of a body that are looked at; the fingerprin
 MASS_SHARED: Final = 1_000  # texts told to other processes at a time
 MASS_SHARE_S: Final = 1.0  # how often processes tell each other ...
 MASS_SHARE_SOON: Final = 20  # ... and at once when a text has so many recipients they have not heard of
+ALERT_MAIL_PAUSE_S: Final = 60.0  # between two mails about alerts to the administrators of a workspace
+ALERT_LINES: Final = 20  # alerts of one mail; it says how many more there are
+ALERTS_LISTED: Final = 200  # open and ended ones of one page or answer
 NOTICES_PER_ROUND: Final = 500  # failures read at a time by the process that tells their senders
 
 # --- What comes back

@@ -9,7 +9,7 @@ class Source(StrEnum):
     API = "api"
     SMTP = "smtp"
     MANUAL = "manual"
-    NOTICE = "notice"  # our own, to a sender whose mail was not delivered
+    NOTICE = "notice"  # our own: to a sender whose mail was not delivered, to administrators about alerts
 
 
 class MailClass(StrEnum):
