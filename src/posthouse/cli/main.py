@@ -30,6 +30,7 @@ COMMANDS: Final = (
     ("bounce-domain", "posthouse.cli.bounce_domain:app", "Domains of your own that bounces return to."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
     ("webhook", "posthouse.cli.webhook:app", "Programs that are told of events; replay."),
+    ("alert", "posthouse.cli.alert:app", "What administrators have to know."),
     ("user", "posthouse.cli.user:app", "People and their sign-in links."),
     ("backup", "posthouse.cli.backup:backup_command", "Write everything that is kept into one file."),
     ("restore", "posthouse.cli.restore:restore_command", "Bring a backup back."),

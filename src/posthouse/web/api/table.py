@@ -23,6 +23,7 @@ from posthouse.web.api import (
     statistics,
     views,
 )
+from posthouse.web.api.alert_table import ALERT_OPERATIONS
 from posthouse.web.api.domain_table import DOMAIN_OPERATIONS
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
@@ -341,4 +342,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         group="Credentials",
     ),
     *WEBHOOK_OPERATIONS,
+    *ALERT_OPERATIONS,
 )

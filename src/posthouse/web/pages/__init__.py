@@ -3,7 +3,7 @@
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`, `reputation_pages`, `queue_pages`,
 `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `key_pages`, `webhook_pages`,
-`settings_pages`, `bounce_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
+`settings_pages`, `alert_pages`, `bounce_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -19,6 +19,7 @@ from litestar import Router
 from litestar.di import Provide
 
 from posthouse.web.pages import (
+    alert_pages,
     assets,
     bounce_pages,
     domain_pages,
@@ -113,6 +114,8 @@ _signed_in: Final = Router(
         settings_pages.language_save,
         settings_pages.password_save,
         settings_pages.audit_page,
+        alert_pages.alert_list,
+        alert_pages.alert_dismiss,
         bounce_pages.bounce_list,
         bounce_pages.bounce_add,
         bounce_pages.bounce_processing,

@@ -10,7 +10,7 @@ from litestar.datastructures import Cookie, FormMultiDict
 from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 
-from posthouse.accounts import sign_in
+from posthouse.accounts import alerts, sign_in
 from posthouse.accounts.sign_in import SignedIn
 from posthouse.model.limits import RECIPIENTS_PER_MESSAGE
 from posthouse.model.words import Role
@@ -42,12 +42,14 @@ def rooms(request: Page) -> Rooms:
 
 
 async def provide_person(request: Page) -> SignedIn:
-    """The signed-in person; without one the request ends at the sign-in page."""
+    """The signed-in person; without one the request ends at the sign-in page. Administrators bring along what every page tells them."""
     cookie = request.cookies.get(COOKIE, "")
     process = rooms(request).process
     if cookie:
         async with process.pool.acquire() as connection:
             person = await sign_in.person(connection, cookie, process.clock.now())
+            if person is not None and person.may(Role.ADMIN) and "hx-request" not in request.headers:
+                request.state["worst_alert"] = await alerts.worst(connection, person.workspace.workspace_id)
         if person is not None:
             return person
     raise NotAuthorizedException

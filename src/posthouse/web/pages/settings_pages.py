@@ -25,6 +25,7 @@ _TABS: Final = (
     {"name": "workspace", "href": "/settings", "label": N_("Workspace")},
     {"name": "bounces", "href": "/settings/bounce-domains", "label": N_("Email Custom Bounce Domains")},
     {"name": "you", "href": "/settings/you", "label": N_("You")},
+    {"name": "alerts", "href": "/alerts", "label": N_("Alerts")},
     {"name": "webhooks", "href": "/webhooks", "label": N_("Webhooks")},
     {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
 )

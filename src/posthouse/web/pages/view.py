@@ -46,6 +46,7 @@ SAID: Final = {
     "suppressed": N_("Suppressed from this moment on."),
     "lifted": N_("Lifted. The audit log keeps who did it, and why."),
     "cleared": N_("Off the list."),
+    "dismissed": N_("Dismissed. It comes back if the trouble is found again."),
     "replayed": N_("On its way."),
     "report": N_("Taken. It counts below."),
     "known": N_("It was here already; nothing changed."),
@@ -110,6 +111,7 @@ def page(
         "flash": said(request, spoken),
         "support": workspace.support_contact or rooms(request).process.settings.mail.support_contact,
         "errors": {},
+        "banner": request.state.get("worst_alert"),
     }
     return html(fragment(name, spoken, **(known | context)), status)
 

@@ -91,7 +91,7 @@ SOURCES: Final = {
     Source.API: N_("API"),
     Source.SMTP: N_("SMTP"),
     Source.MANUAL: N_("By hand"),
-    Source.NOTICE: N_("Failure notice"),
+    Source.NOTICE: N_("Posthouse itself"),
 }
 POOLS: Final = {
     Pool.TRANSACTIONAL: N_("Transactional"),
