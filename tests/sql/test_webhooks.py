@@ -14,15 +14,19 @@ from tests.hook_consumer import Consumer, Hook, consuming
 from tests.hook_world import Hooks, open_hooks
 from tests.lab_servers import name_server
 
-from posthouse.accounts import audit, changes, workspaces
-from posthouse.ledger import events
+from posthouse.accounts import alerts, audit, changes, workspaces
+from posthouse.accounts.alerts import Level, Trouble
+from posthouse.intake import suppressing
+from posthouse.ledger import events, suppression
 from posthouse.ledger.events import Event
+from posthouse.ledger.suppression import EVERYTHING, Entry, New
+from posthouse.model import limits
 from posthouse.model.words import EventKind
 from posthouse.runtime.clock import SystemClock
 from posthouse.runtime.ids import Ids
 from posthouse.runtime.postgres import transaction
 from posthouse.runtime.process import Process
-from posthouse.webhooks import deliveries, endpoints, replay, retention
+from posthouse.webhooks import deliveries, endpoints, news, replay, retention
 from posthouse.webhooks.deliveries import Delivery
 from posthouse.webhooks.endpoints import Endpoint, Made
 from posthouse.webhooks.schedule import State
@@ -432,3 +436,97 @@ async def counted(hooks: Hooks, table: str, rows: int) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError(f"{table} has not {rows} rows")
+
+
+async def test_programs_hear_of_invalid_addresses_and_alerts_once_and_in_order(
+    hooks: Hooks, consumer: Consumer
+) -> None:
+    made = await hooks.add(consumer.url(), *news.KINDS)
+    process, workspace_id = hooks.process, hooks.workspace_id
+    trouble = Trouble("breaker.bounces", "x.example", Level.CRITICAL, "Sending stopped.", "/queue")
+    async with transaction(process.pool) as connection:
+        new = [New("gone@there.test", Entry(EVERYTHING, "hard_bounce"), None, "no such user")]
+        now = process.clock.now()
+        await suppression.add_many(connection, workspace_id, new, "delivery", now)
+        await alerts.report(connection, workspace_id, trouble, process.ids, "posthouse", now)
+        await alerts.end(connection, workspace_id, trouble.kind, trouble.subject, "posthouse", process.clock.now())
+    async with hooks.serving(), hooks.serving():  # two processes tell it once
+        await consumer.until(3)
+        await suppressing.clear(process, workspace_id, "user:ann", "gone@there.test", "", "they called")
+        await consumer.until(4)
+        await hooks.until(made, ["delivered"] * 4)
+    types = [hook.type for hook in consumer.hooks]
+    assert sorted(types) == ["address.cleared", "address.invalid", "alert.ended", "alert.raised"]
+    assert types.index("address.invalid") < types.index("address.cleared")
+    assert types.index("alert.raised") < types.index("alert.ended")
+    by_type = {hook.type: hook.told["data"] for hook in consumer.hooks}
+    assert (by_type["address.invalid"]["address"], by_type["address.invalid"]["note"]) == (
+        "gone@there.test",
+        "no such user",
+    )
+    assert by_type["alert.raised"]["sentence"] == "Sending stopped."
+    assert by_type["alert.raised"]["alert_id"] == by_type["alert.ended"]["alert_id"]
+    assert all(hook.is_signed_with(made.secret) for hook in consumer.hooks)
+
+
+async def test_news_are_replayed_and_gone_with_the_last_endpoint(hooks: Hooks, consumer: Consumer) -> None:
+    made = await hooks.add(consumer.url(), news.RAISED)
+    process, workspace_id = hooks.process, hooks.workspace_id
+    since = process.clock.now()
+    trouble = Trouble("breaker.bounces", "x.example", Level.CRITICAL, "Sending stopped.", "/queue")
+    async with transaction(process.pool) as connection:
+        await alerts.report(connection, workspace_id, trouble, process.ids, "posthouse", process.clock.now())
+    await hooks.send()
+    async with hooks.serving():
+        (first,) = await consumer.until(1)
+        await hooks.until(made, ["delivered"])
+        async with changes.making(process, workspace_id, "user:ann") as change:
+            done = await replay.one(change, made.endpoint, UUID(first.id))
+            assert done is not None
+        await consumer.until(2)
+        await hooks.until(made, ["delivered"])
+        async with changes.making(process, workspace_id, "user:ann") as change:
+            assert (await replay.all_since(change, made.endpoint, since)).events == 1
+        await consumer.until(3)
+        await hooks.until(made, ["delivered"])
+    assert [hook.body for hook in consumer.hooks] == [first.body] * 3
+    async with changes.making(process, workspace_id, "user:ann") as change:
+        assert await endpoints.delete(change, made.endpoint.endpoint_id)
+    await retention.drop_old(process, [])
+    assert await process.pool.fetchval("SELECT count(*) FROM webhook_news") == 0
+
+
+async def test_what_was_before_an_endpoint_is_no_news_to_it(hooks: Hooks, consumer: Consumer) -> None:
+    process, workspace_id = hooks.process, hooks.workspace_id
+
+    async def raised(subject: str) -> None:
+        trouble = Trouble("breaker.bounces", subject, Level.WARNING, "Look.", "/queue")
+        async with transaction(process.pool) as connection:
+            await alerts.report(connection, workspace_id, trouble, process.ids, "posthouse", process.clock.now())
+
+    await raised("before.example")
+    await asyncio.sleep(0.002)  # an id tells milliseconds apart
+    made = await hooks.add(consumer.url(), news.RAISED)
+    await raised("after.example")
+    async with hooks.serving():
+        await hooks.until(made, ["delivered"])
+    assert [hook.told["data"]["subject"] for hook in consumer.hooks] == ["after.example"]
+
+
+async def test_an_endpoint_that_asks_for_time_gets_it(hooks: Hooks, consumer: Consumer) -> None:
+    async def busy(_: Hook) -> bytes:
+        return b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 40\r\nContent-Length: 0\r\n\r\n"
+
+    consumer.act = busy
+    made = await hooks.add(consumer.url(), EventKind.ACCEPTED)
+    begun = hooks.process.clock.now()
+    await hooks.send(30)
+    async with hooks.serving():
+        await hooks.seen(made, lambda found: any(each.reason for each in found))
+        await asyncio.sleep(1.5)
+    found = await hooks.deliveries(made)
+    refused = [each for each in found if each.tries]
+    assert all(each.due_at >= begun + timedelta(seconds=40) for each in refused)
+    assert (
+        1 <= len(consumer.hooks) == len(refused) <= limits.WEBHOOK_AT_ONCE
+    )  # what was on its way; the others wait untried

@@ -29,6 +29,9 @@ settings name selectors signs with those keys alone (`selectors.Selectors.choose
 A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a
 session; `sign_in.person` says on each request who that is.
 
+Alerts. Whoever finds a trouble says so by `alerts.report` each time, and `alerts.end` when it is over; the audit log gets both. Writing to
+administrators is somebody else's: `take_turn`, `untold` and `told` say who may, of what, and that it was done.
+
 A first start. `bootstrap.ensure` makes the first workspace, its admin and, in the lab only, credentials that may send from any domain.
 
 It never sends anything, never keeps a secret in the clear, never logs one, and never lets one workspace see or touch another's.

@@ -88,6 +88,11 @@ async def page(connection: Executor, workspace_id: UUID, before: int | None, lim
     return [_entry(row) for row in rows]
 
 
+async def after(connection: Executor, workspace_id: UUID, sequence: int, limit: int) -> list[Entry]:
+    """The next entries behind a number, oldest first. Numbers have no gaps and are given in the order of the commits."""
+    return [_entry(row) for row in await connection.fetch(SQL.audit_after, workspace_id, sequence, limit)]
+
+
 async def verify(connection: Connection, workspace_id: UUID) -> Chain:
     """Read the whole log of a workspace, oldest first, and stop at the first entry that is not what it was."""
     previous, entries = _BEGINNING, 0

@@ -270,6 +270,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 -- name: audit_entries
 SELECT * FROM audit_log WHERE workspace_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3;
 
+-- name: audit_after
+SELECT * FROM audit_log WHERE workspace_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3;
+
 -- name: audit_chain
 SELECT * FROM audit_log WHERE workspace_id = $1 ORDER BY sequence;
 

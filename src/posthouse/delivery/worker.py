@@ -1,9 +1,9 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
-counted, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told of mail that was not delivered,
-and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten workers go, and the partitions of the
-coming months are made.
+counted, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told of mail that was not
+delivered, and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten
+workers go, and the partitions of the coming months are made.
 """
 
 import asyncio

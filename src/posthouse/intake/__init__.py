@@ -9,7 +9,8 @@ hundred people among single messages? then flagged, held or refused, as the work
 `resend.compose` makes a submission of a message that was accepted before, and the door takes it as any other.
 
 `notices.advance` tells senders by mail when theirs was not delivered: it reads the ledger's failures after a cursor of its own and
-hands reports (RFC 3464) to the same door. The worker role calls it.
+hands reports (RFC 3464) to the same door. `alert_mail.advance` writes to administrators about alerts, one mail a minute for all that is
+new. The worker role calls both.
 
 `smtp` is the host of the submission role, `inbound` that of the role that takes reports, complaints and unsubscribes;
 `listener` is the socket side both share. `reports.apply` turns what came back into facts.

@@ -100,7 +100,8 @@ async def remove(
             found = await suppression.remove(change.connection, workspace_id, address, scope)
             if found:
                 was = [f"{each.entry.scope}: {each.entry.reason}, since {each.created_at:%Y-%m-%d}" for each in found]
-                await change.record("suppression.remove", address, reason=why, was=was)
+                invalid_no_more = {"was_invalid": True} if any(each.entry.reason in AT_FAULT for each in found) else {}
+                await change.record("suppression.remove", address, reason=why, was=was, **invalid_no_more)
             removed += found
     return removed
 

@@ -49,6 +49,18 @@ async def taken(connection: Connection, workspace_id: UUID, reader: str) -> UUID
     return at
 
 
+async def number(connection: Connection, workspace_id: UUID, reader: str) -> int | None:
+    """As `taken`, for a reader of what is numbered without gaps; it begins behind 0 by itself."""
+    await connection.execute(SQL.start_cursor, workspace_id, reader, UUID(int=0))
+    at = await taken(connection, workspace_id, reader)
+    return None if at is None else at.int
+
+
+async def number_passed(connection: Connection, workspace_id: UUID, reader: str, reached: int) -> None:
+    """Moves such a reader's cursor to `reached`."""
+    await connection.fetchrow(SQL.advance_cursor, workspace_id, reader, UUID(int=reached))
+
+
 async def page(
     connection: Connection, workspace_id: UUID, since: UUID, most: int, until: UUID = _END
 ) -> list[Happened]:

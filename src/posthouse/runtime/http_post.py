@@ -24,6 +24,7 @@ from posthouse.runtime.reach import Reach
 
 _READ_OCTETS: Final = 16_384
 _HEAD_OCTETS: Final = 65_536  # of an answer's header, and of what may follow the octets that are kept
+_FIELD_OCTETS: Final = 100  # of a field that is read: a number or a date
 _IDLE_S: Final = 20.0  # below what servers usually keep; the name is looked up again after it
 _IDLE_EACH: Final = 20  # connections kept for one host
 
@@ -46,11 +47,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """An answer with any status and the first octets of its body. `remote` is the address that gave it."""
+    """An answer with any status and the first octets of its body. `remote` is the address that gave it.
+
+    `retry_after` is the field Retry-After as it came, "" without one.
+    """
 
     status: int
     body: bytes
     remote: str
+    retry_after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ class HttpPoster:
                 line.drop()
                 raise
             self._keep(target, line, answer)
-            return Posted(answer.status, answer.body, line.remote)
+            return Posted(answer.status, answer.body, line.remote, answer.retry_after)
 
     def _kept(self, target: Target) -> _Line | None:
         lines, now = self._idle.get((target.tls, target.host, target.port)), time.monotonic()
@@ -228,6 +233,7 @@ class _Answer:
     def __init__(self, octets: int) -> None:
         self.begun = False
         self.status = 0
+        self.retry_after = ""
         self._octets = octets
         self._kept = bytearray()
         self._is_measured = False  # its length is said, so that the connection outlives it
@@ -264,9 +270,12 @@ class _Answer:
         """A second one that nobody asked for makes the connection useless."""
         self._surplus = self._complete
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
-        """Only whether the body has a length."""
-        self._is_measured |= name.lower() in {b"content-length", b"transfer-encoding"}
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Only whether the body has a length, and when to come back."""
+        name = name.lower()
+        self._is_measured |= name in {b"content-length", b"transfer-encoding"}
+        if name == b"retry-after":
+            self.retry_after = value[:_FIELD_OCTETS].decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         """The status is known; 1xx only announces another (RFC 9110 15.2)."""

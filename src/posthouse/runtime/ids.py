@@ -84,6 +84,11 @@ def uuid7_floor(moment: datetime) -> UUID:
     return UUID(int=(moment - _EPOCH) // _MILLISECOND << 80)
 
 
+def uuid7_at(moment: datetime, high: int, low: int) -> UUID:
+    """The id of something that has a name already: made of its moment and of twelve and sixty-two bits that are its own."""
+    return UUID(int=_compose((moment - _EPOCH) // _MILLISECOND, high << 62 | low & _LOW_62))
+
+
 def time_of(identifier: UUID) -> datetime:
     """When an id was made, to the millisecond."""
     return _EPOCH + _MILLISECOND * (identifier.int >> 80)

@@ -6,22 +6,25 @@ from uuid import UUID
 from posthouse.ledger import feed
 from posthouse.outbox import messages
 from posthouse.runtime.postgres import Connection
-from posthouse.webhooks import payload
+from posthouse.webhooks import news, payload
 from posthouse.webhooks.deliveries import Claimed
 from posthouse.webhooks.payload import TEST_KIND, Context
 
 
 async def of(connection: Connection, workspace_id: UUID, claimed: Sequence[Claimed]) -> dict[UUID, bytes]:
     """The body of each of these events; none for one that is no longer kept."""
-    tests = {each.event_id: payload.test_body(each.event_id, each.occurred_at) for each in claimed if _is_test(each)}
-    real = [each for each in claimed if not _is_test(each)]
+    others = {each.event_id: payload.test_body(each.event_id, each.occurred_at) for each in claimed if _is_test(each)}
+    about_others = [each.event_id for each in claimed if each.kind in news.KINDS]
+    told = await news.several(connection, workspace_id, about_others)
+    others |= {each.happened.event_id: payload.news_body(each) for each in told}
+    real = [each for each in claimed if payload.is_of_mail(each.kind)]
     if not real:
-        return tests
+        return others
     facts = await feed.several(connection, workspace_id, [each.event_id for each in real])
     about = await messages.several(connection, workspace_id, list({each.message_id for each in real}))
     to = await messages.addresses(connection, workspace_id, list({each.recipient_id for each in real}))
     by_id = {message.message_id: message for message in about}
-    return tests | {
+    return others | {
         fact.happened.event_id: payload.body(
             fact, Context(by_id[fact.happened.message_id], to.get(fact.happened.recipient_id, ""))
         )

@@ -12,12 +12,11 @@ from posthouse.accounts.changes import Change
 from posthouse.ledger import feed
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
-from posthouse.model.words import EventKind
 from posthouse.runtime.ids import uuid7_floor
 from posthouse.runtime.postgres import Connection, Executor, Record
 from posthouse.runtime.reach import Network
 from posthouse.runtime.vault import Place, Vault, key_id_of
-from posthouse.webhooks import signature, target
+from posthouse.webhooks import payload, signature, target
 from posthouse.webhooks.sql import SQL
 
 READER: Final = "webhooks"
@@ -125,7 +124,7 @@ def check(wish: Wish, allowed: Sequence[Network]) -> tuple[FieldProblem, ...]:
     found += [
         FieldProblem(f"/events/{index}", "unknown_event", "There is no such event.")
         for index, kind in enumerate(wish.kinds)
-        if kind not in set(EventKind)
+        if kind not in payload.KINDS
     ]
     return tuple(found)
 

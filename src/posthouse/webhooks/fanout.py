@@ -4,6 +4,8 @@ A workspace is read in two ways. Ahead: from a little before where the last look
 on its way within a second. And from the cursor, which stays where late commits can still fill gaps (`ledger.feed`), every few
 seconds: what was committed late is found then. A delivery has the event's id in its key, so reading a stretch twice adds nothing;
 what this process has handed on already it remembers as long as the stretch is read.
+
+What is no mail's (`news`) is read beside it, every few seconds and only once: its sources have no gaps.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,11 +19,12 @@ from posthouse.model import limits
 from posthouse.runtime.ids import uuid7_floor
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
-from posthouse.webhooks import deliveries
+from posthouse.webhooks import deliveries, news
 from posthouse.webhooks.endpoints import READER, InService
 
 _LATE_S: Final = 3.0  # how far behind the newest event each look begins: most commits come in within it
 SWEEP_S: Final = 10.0
+NEWS_S: Final = 2.0
 _PAGES: Final = 10  # of one workspace in one look: nobody else waits for somebody's long backlog
 _FIRST: Final = UUID(int=0)
 
@@ -43,6 +46,7 @@ class Reading:
         self._ahead: UUID | None = None  # behind what was read last; None until the first sweep is over
         self._sweep: UUID | None = None  # how far the sweep under way has come
         self._sweep_at = 0.0
+        self._news_at = 0.0
 
     def serve(self, endpoints: Sequence[InService]) -> None:
         """Who is to be told from now on. Somebody new wants what others have been told already."""
@@ -54,6 +58,9 @@ class Reading:
     async def look(self) -> set[UUID]:
         """Makes deliveries of what is new; the endpoints they are for."""
         told: set[UUID] = set()
+        if self._process.clock.monotonic() >= self._news_at:
+            await self._read_news(told)
+            self._news_at = self._process.clock.monotonic() + NEWS_S
         if self._ahead is not None:
             self._ahead, _ = await self._read(_before(self._ahead, _LATE_S), told, sweeping=False)
         if self._sweep is None and self._process.clock.monotonic() >= self._sweep_at:
@@ -93,6 +100,19 @@ class Reading:
                 return at, True
         return at, False
 
+    async def _read_news(self, told: set[UUID]) -> None:
+        """What is no mail's: every piece read once, and kept for all endpoints in the commit that hands it on."""
+        earliest = min((each.since for each in self._endpoints), key=_number)
+        for _ in range(_PAGES):
+            now = self._process.clock.now()
+            async with transaction(self._process.pool) as connection:
+                fresh, complete = await news.gather(connection, self._workspace_id, earliest)
+                told.update(
+                    await deliveries.enqueue(connection, self._workspace_id, wanted(self._endpoints, fresh), now)
+                )
+            if complete:
+                return
+
     async def _has_news(self, since: UUID) -> bool:
         async with self._process.pool.acquire() as connection:
             return await feed.has_news(connection, self._workspace_id, since)
@@ -120,11 +140,13 @@ async def replay(
     count = read = 0
     while True:
         page = await feed.page(connection, workspace_id, at, limits.WEBHOOK_READ, end)
+        upto = _after(page[-1].event_id) if len(page) == limits.WEBHOOK_READ else end
+        page += await news.between(connection, workspace_id, at, upto)
         meant = [(endpoint_id, each) for each in page if not kinds or each.kind in kinds]
         count += len(await deliveries.enqueue(connection, workspace_id, meant, now, again=True))
-        if len(page) < limits.WEBHOOK_READ:
+        if upto == end:
             return count, None
-        at, read = _after(page[-1].event_id), read + len(page)
+        at, read = upto, read + len(page)
         if count >= limits.WEBHOOK_REPLAYED or read >= limits.WEBHOOK_REPLAY_READ:
             return count, at
 

@@ -50,6 +50,17 @@ class World:
     tries: Counter  # by outcome
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an endpoint made of one event: what went wrong ("" when nothing), the first of its answer, and who gave it."""
+
+    status: int | None
+    reason: str
+    answer: str = ""
+    remote: str = ""
+    retry_after: str = ""
+
+
 class Lane:
     """Use `wake` whenever something may be due, `close` to let what is under way end."""
 
@@ -132,7 +143,7 @@ class Lane:
 
     def _room(self) -> int:
         """How many more to claim: what is held before is used up first, so that all that waits is under the newest claim."""
-        if self._closing or self.is_off or self._waiting or self._process.clock.monotonic() < self._rest_until:
+        if self._closing or self.is_off or self._waiting or self._is_resting():
             return 0
         at_once = schedule.at_once(self._failures, self._world.busy())
         if self._running and len(self._running) >= at_once:
@@ -146,11 +157,15 @@ class Lane:
     def _not_to_be_tried(self) -> list[Claimed]:
         """What waits here and is not to be: the claim runs out, or the process ends, or the endpoint seems to be down."""
         late = self._process.clock.monotonic() > self._lease_until - _MARGIN_S
-        if not (late or self._closing or self.is_off or schedule.probe_pause_s(self._failures)):
+        down = self._is_resting() or schedule.probe_pause_s(self._failures)
+        if not (late or self._closing or self.is_off or down):
             return []
         dropped = [each for each, _ in self._waiting]
         self._waiting.clear()
         return dropped
+
+    def _is_resting(self) -> bool:
+        return self._process.clock.monotonic() < self._rest_until
 
     async def _claim(self, connection: Connection, room: int) -> list[Claimed]:
         now = self._process.clock.now()
@@ -182,7 +197,7 @@ class Lane:
     def _start(self) -> None:
         """Gives free places to what waits."""
         places = schedule.at_once(self._failures, self._world.busy())
-        while self._waiting and len(self._running) < places:
+        while self._waiting and len(self._running) < places and not self._is_resting():
             claimed, body = self._waiting.popleft()
             task = asyncio.create_task(self._deliver(claimed, body))
             self._running.add(task)
@@ -199,41 +214,42 @@ class Lane:
 
     async def _deliver(self, claimed: Claimed, body: bytes | None) -> None:
         begun, started_at = self._process.clock.monotonic(), self._process.clock.now()
-        status, reason, answer, remote = await self._posted(claimed, body)
+        said = await self._posted(claimed, body)
         ended_at = self._process.clock.now()
-        verdict = schedule.judge(status, claimed.tries, claimed.first_tried_at, ended_at, self._world.random.random())
+        jitter, asked_s = self._world.random.random(), schedule.asked_pause_s(said.status, said.retry_after, ended_at)
+        verdict = schedule.judge(said.status, claimed.tries, claimed.first_tried_at, ended_at, jitter, asked_s)
         if body is None:
             verdict = Verdict(State.FAILED, ended_at)
         took_ms = round((self._process.clock.monotonic() - begun) * 1000)
-        tried = Tried(self._process.ids.new(), started_at, took_ms, status, reason, answer, remote)
+        tried = Tried(self._process.ids.new(), started_at, took_ms, said.status, said.reason, said.answer, said.remote)
         self._ended.append(Ended(claimed, tried, verdict))
-        self._count(verdict)
+        self._count(verdict, asked_s)
 
-    async def _posted(self, claimed: Claimed, body: bytes | None) -> tuple[int | None, str, str, str]:
-        """Status, what went wrong, the first of the answer, and who gave it."""
+    async def _posted(self, claimed: Claimed, body: bytes | None) -> _Said:
         if body is None:
-            return None, "The event is no longer kept.", "", ""
+            return _Said(None, "The event is no longer kept.")
         place = self._target()
         if isinstance(place, FieldProblem):
-            return None, place.detail, "", ""
+            return _Said(None, place.detail)
         headers = signature.headers(
             self._secrets, str(claimed.event_id), int(self._process.clock.now().timestamp()), body
         )
         answer = await self._world.poster.post(place, headers, body, _PATIENCE)
         if not isinstance(answer, Posted):
-            return None, f"{answer.detail}.", "", ""
+            return _Said(None, f"{answer.detail}.")
         # PostgreSQL keeps no NUL in text, and a stranger's answer may hold anything.
         said = answer.body.decode("utf-8", "replace").replace("\0", "\ufffd")
         reason = "" if 200 <= answer.status < 300 else f"It answered {answer.status}."
-        return answer.status, reason, said, answer.remote
+        return _Said(answer.status, reason, said, answer.remote, answer.retry_after)
 
     def _target(self) -> Target | FieldProblem:
         return target.read(self.endpoint.url, self._world.allowed)
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, verdict: Verdict, asked_s: float) -> None:
         self._world.tries.labels("delivered" if verdict.answered else "failed").inc()
         self._failures = 0 if verdict.answered else self._failures + 1
-        pause_s = schedule.probe_pause_s(self._failures)
+        # Who says when to come back means the endpoint, not this event alone.
+        pause_s = max(schedule.probe_pause_s(self._failures), min(asked_s, limits.WEBHOOK_PROBE_S))
         self._rest_until = self._process.clock.monotonic() + pause_s if pause_s else 0.0
 
 

@@ -10,13 +10,17 @@ import msgspec
 from posthouse.ledger.feed import Fact
 from posthouse.model.words import EventKind
 from posthouse.outbox.messages import MessageRow
+from posthouse.webhooks import news
+from posthouse.webhooks.news import News
 
 TEST_KIND: Final = "test"
 _TEST_TYPE: Final = "webhook.test"
 
 
-TYPES: Final = tuple(f"message.{kind}" for kind in EventKind)
-"""What an endpoint may ask for."""
+KINDS: Final = (*EventKind, *news.KINDS)
+"""What an endpoint may ask for, as it is stored: events of mail without their prefix, news in full."""
+TYPES: Final = tuple(f"message.{kind}" for kind in EventKind) + news.KINDS
+"""The same as consumers say it."""
 
 
 class MessageData(msgspec.Struct, frozen=True, rename={"mail_class": "class", "sender": "from"}):
@@ -42,7 +46,7 @@ class Body(msgspec.Struct, frozen=True):
 
     type: str
     timestamp: datetime
-    data: MessageData | dict[str, str]
+    data: MessageData | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ class Context:
 
 def type_of(kind: str) -> str:
     """The type as consumers see it; it never changes its meaning."""
-    return _TEST_TYPE if kind == TEST_KIND else f"message.{kind}"
+    if kind == TEST_KIND:
+        return _TEST_TYPE
+    return kind if kind in news.KINDS else f"message.{kind}"
 
 
 def kind_of(type_: str) -> str:
@@ -82,6 +88,18 @@ def body(fact: Fact, context: Context) -> bytes:
         details=data,
     )
     return msgspec.json.encode(Body(type_of(happened.kind), happened.occurred_at, told))
+
+
+def news_body(told: News) -> bytes:
+    """The JSON of news: its own data beside its id."""
+    happened = told.happened
+    data = {"event_id": str(happened.event_id), **told.data}
+    return msgspec.json.encode(Body(happened.kind, happened.occurred_at, data))
+
+
+def is_of_mail(kind: str) -> bool:
+    """Whether it happened to a message."""
+    return kind != TEST_KIND and kind not in news.KINDS
 
 
 def test_body(event_id: UUID, at: datetime) -> bytes:

@@ -194,6 +194,23 @@ DELETE FROM webhook_attempts WHERE workspace_id = $1 AND endpoint_id = $2 AND ev
     WHERE workspace_id = $1 AND endpoint_id = $2 AND event_id < $3 ORDER BY event_id LIMIT $4))
 RETURNING event_id;
 
+-- name: keep_news
+INSERT INTO webhook_news (workspace_id, event_id, about_id, kind, occurred_at, data)
+SELECT $1, n.* FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::jsonb[]) AS n
+ON CONFLICT (workspace_id, event_id) DO NOTHING;
+
+-- name: news_between
+SELECT event_id, about_id, kind, occurred_at FROM webhook_news
+WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3 ORDER BY event_id LIMIT $4;
+
+-- name: news_by_id
+SELECT event_id, about_id, kind, occurred_at, data FROM webhook_news WHERE workspace_id = $1 AND event_id = ANY ($2::uuid[]);
+
+-- name: drop_news
+-- What is older than $2, and all of a workspace in which no endpoint is left.
+DELETE FROM webhook_news n WHERE n.workspace_id = $1 AND (n.event_id < $2 OR NOT EXISTS (
+    SELECT FROM webhook_endpoints e WHERE e.workspace_id = $1 AND e.deleted_at IS NULL));
+
 -- name: drop_endpoint
 -- The row of one that was deleted, once nothing is left of it.
 DELETE FROM webhook_endpoints e WHERE e.workspace_id = $1 AND e.endpoint_id = $2 AND e.deleted_at IS NOT NULL

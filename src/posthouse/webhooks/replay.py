@@ -10,7 +10,7 @@ from posthouse.ledger import feed
 from posthouse.ledger.feed import Happened
 from posthouse.model import limits
 from posthouse.runtime.ids import time_of, uuid7_floor
-from posthouse.webhooks import deliveries, fanout
+from posthouse.webhooks import deliveries, fanout, news
 from posthouse.webhooks.endpoints import Endpoint
 from posthouse.webhooks.payload import TEST_KIND
 
@@ -67,10 +67,13 @@ async def test(change: Change, endpoint: Endpoint) -> UUID:
 
 
 async def _happened(change: Change, endpoint: Endpoint, event_id: UUID) -> Happened | None:
-    """From the ledger, else from what this endpoint was sent: a test is in no ledger."""
+    """From the ledger or the news, else from what this endpoint was sent: a test is in neither."""
     facts = await feed.several(change.connection, change.workspace_id, [event_id])
     if facts:
         return facts[0].happened
+    told = await news.several(change.connection, change.workspace_id, [event_id])
+    if told:
+        return told[0].happened
     known = await deliveries.find(change.connection, change.workspace_id, endpoint.endpoint_id, event_id)
     if known is None or known.kind != TEST_KIND:
         return None

@@ -9,7 +9,7 @@ from posthouse.model import limits
 from posthouse.runtime.ids import uuid7_floor
 from posthouse.runtime.postgres import transaction
 from posthouse.runtime.process import Process
-from posthouse.webhooks import deliveries, endpoints
+from posthouse.webhooks import deliveries, endpoints, news
 from posthouse.webhooks.endpoints import InService
 
 _ALL: Final = UUID(int=2**128 - 1)
@@ -47,6 +47,9 @@ async def drop_old(process: Process, in_service: Sequence[InService]) -> None:
         while more:
             async with transaction(process.pool) as connection:
                 more = await deliveries.drop(connection, workspace_id, endpoint_id, before, limits.WEBHOOK_TIDIED)
+    for workspace_id in {workspace_id for workspace_id, _, _ in places}:
+        async with process.pool.acquire() as connection:
+            await news.drop(connection, workspace_id, horizon)
     for each in off:
         if each.deleted:
             async with process.pool.acquire() as connection:

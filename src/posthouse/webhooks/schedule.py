@@ -1,7 +1,8 @@
 """When a delivery is tried again, when it is given up, and how much an endpoint is trusted with. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +19,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 PAUSES_S: Final = (5.0, 30.0, 2 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR, 3 * _HOUR)
 """After the first try, the second and so on; the last is repeated until a day is over."""
 
+_COME_BACK: Final = frozenset({429, 503})
 GONE: Final = 410  # RFC 9110 15.5.11: it will not come back, and Standard Webhooks wants it believed at once
 _PATIENCE: Final = 5  # failures in a row before an endpoint is taken to be down
 _QUICK_S: Final = 1.0  # what is held ends within this: the endpoint could have more
@@ -46,23 +48,43 @@ class Verdict:
         return self.state is State.DELIVERED
 
 
-def judge(status: int | None, tries: int, first_tried_at: datetime, now: datetime, jitter: float) -> Verdict:
+def judge(
+    status: int | None, tries: int, first_tried_at: datetime, now: datetime, jitter: float, asked_s: float = 0.0
+) -> Verdict:
     """After try number `tries` (from 1) that ended with this status, None without any; `jitter` in [0, 1).
 
-    Only 2xx is success: a redirect is somebody else's address, and nobody has allowed that.
+    Only 2xx is success: a redirect is somebody else's address, and nobody has allowed that. `asked_s` is how long the endpoint asked
+    to be left alone (`asked_pause_s`): it is never tried before that, but for the last try at the end of the day.
     """
     if status is not None and 200 <= status < 300:
         return Verdict(State.DELIVERED, now)
     end = first_tried_at + timedelta(seconds=WEBHOOK_RETRIED_S)
     if status == GONE or now >= end:
         return Verdict(State.FAILED, now, gone=status == GONE)
-    later = now + timedelta(seconds=pause_s(tries, jitter))
+    later = now + timedelta(seconds=max(pause_s(tries, jitter), asked_s))
     return Verdict(State.PENDING, min(later, end))
 
 
 def pause_s(tries: int, jitter: float) -> float:
     """Seconds to wait after so many tries, a tenth more or less: what failed together must not come back together."""
     return PAUSES_S[min(tries, len(PAUSES_S)) - 1] * (0.9 + 0.2 * jitter)
+
+
+def asked_pause_s(status: int | None, retry_after: str, now: datetime) -> float:
+    """Seconds an answer asks to wait, as a number or a date (RFC 9110 10.2.3), at most the longest pause there is; 0 when it does not.
+
+    Only where it means this: 429 (RFC 6585 4) and 503 (RFC 9110 15.6.4).
+    """
+    if status not in _COME_BACK or not retry_after:
+        return 0.0
+    if retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), PAUSES_S[-1])
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), PAUSES_S[-1])
 
 
 def is_hopeless(failing_since: datetime | None, now: datetime) -> bool:

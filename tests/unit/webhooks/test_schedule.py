@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from posthouse.model import limits
-from posthouse.webhooks.schedule import PAUSES_S, State, at_once, held, is_hopeless, judge, pause_s, probe_pause_s
+from posthouse.webhooks.schedule import (
+    PAUSES_S,
+    State,
+    asked_pause_s,
+    at_once,
+    held,
+    is_hopeless,
+    judge,
+    pause_s,
+    probe_pause_s,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -65,3 +75,34 @@ def test_quick_endpoints_may_hold_more_and_slow_ones_only_what_they_have_places_
     assert held(200, 0.1, 10) == 200
     assert held(80, 5.0, 10) == 80
     assert held(200, 11.0, 10) == 10
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "seconds"),
+    [
+        (429, "7", 7.0),
+        (503, "120", 120.0),
+        (503, "Sat, 21 Nov 2026 12:01:30 GMT", 90.0),
+        (503, "Sat, 21 Nov 2026 11:00:00 GMT", 0.0),  # over already
+        (429, "999999999", PAUSES_S[-1]),
+        (429, "Fri, 21 Nov 2036 12:00:00 GMT", PAUSES_S[-1]),
+        (429, "9" * 90, PAUSES_S[-1]),
+        (429, "", 0.0),
+        (429, "soon", 0.0),
+        (429, "-5", 0.0),
+        (429, "1e5", 0.0),
+        (429, "\u0663", 0.0),
+        (500, "60", 0.0),  # means nothing there
+        (301, "60", 0.0),
+        (None, "60", 0.0),
+    ],
+)
+def test_an_endpoint_says_when_to_come_back_within_reason(status: int | None, said: str, seconds: float) -> None:
+    assert asked_pause_s(status, said, NOW) == seconds
+
+
+def test_what_is_asked_for_lengthens_the_pause_and_never_shortens_it_or_outlives_the_day() -> None:
+    assert judge(429, 1, NOW, NOW, 0.5, 60.0).due_at == NOW + timedelta(seconds=60)
+    assert judge(429, 3, NOW, NOW, 0.5, 60.0).due_at == NOW + timedelta(seconds=PAUSES_S[2])
+    late = NOW + timedelta(seconds=limits.WEBHOOK_RETRIED_S - 10)
+    assert judge(429, 9, NOW, late, 0.5, 3600.0).due_at == NOW + timedelta(seconds=limits.WEBHOOK_RETRIED_S)

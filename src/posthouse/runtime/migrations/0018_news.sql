@@ -1,3 +1,15 @@
--- Alerts are written to administrators once in a while.
+-- Alerts are written to administrators once in a while; webhooks tell of what is no mail's: addresses and alerts.
 
 ALTER TABLE workspaces ADD COLUMN alerts_told_at timestamptz;   -- when administrators were last written to
+
+CREATE TABLE webhook_news (
+    workspace_id uuid NOT NULL,
+    event_id uuid NOT NULL,                           -- made of the moment and of its place where it was read: found again it is the same
+    about_id uuid NOT NULL,                           -- the address or trouble it is about; news about one are told in order
+    kind text NOT NULL,                               -- as endpoints ask for it: `address.invalid`
+    occurred_at timestamptz NOT NULL,
+    data jsonb NOT NULL,                              -- what is told of it
+    PRIMARY KEY (workspace_id, event_id)
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_news TO posthouse_app;

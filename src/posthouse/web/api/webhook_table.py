@@ -15,7 +15,13 @@ _CREATE: Final = """\
 Every event is posted as `{"type": "message.delivered", "timestamp": ..., "data": {...}}` with the fields `webhook-id`, `webhook-timestamp`
 and `webhook-signature` of Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body` under what follows `whsec_` in the
 secret, decoded. Any 2xx within 15 seconds is success; redirects are not followed; 410 switches the webhook off. What fails is sent again
-for 24 hours. The events of one message come in order. An event may come twice, with the same `webhook-id`."""
+for 24 hours, after the pause a 429 or 503 asks for in `Retry-After`, three hours at most. The events of one message come in order; so do
+those of one address (`address.invalid`, `address.cleared`) and of one trouble (`alert.raised`, `alert.ended`). An event may come twice,
+with the same `webhook-id`.
+
+The data of `message.*` name the message, its recipient, the reason and the reply. `address.invalid` has `address`, `reason`, `since`,
+`message_id`, `external_id`; `address.cleared` has `address`, `new_address`, `reason`, `by`; `alert.raised` has `alert_id`, `kind`, `subject`,
+`level`, `sentence`, `path`; `alert.ended` has `alert_id`, `kind`, `subject`, `by`."""
 _REPLAY: Final = """\
 Name one `event`, or a time in `since`, or set `failed` (alone, or with `since`). The same `webhook-id` is used again. At most 50,000 events
 are sent at a time; `next_since` says where the next replay begins."""

@@ -126,7 +126,7 @@ class WebhookDelivery(msgspec.Struct, frozen=True):
     """One event for one endpoint."""
 
     event_id: Annotated[UUID, Meta(description="the webhook-id")]
-    message_id: UUID
+    message_id: Annotated[UUID | None, Meta(description="null for what happened to no message")]
     type: str
     occurred_at: datetime
     state: State
@@ -340,7 +340,7 @@ def _view(endpoint: Endpoint) -> WebhookView:
 def _delivery(each: Delivery, attempts: Sequence[Attempt]) -> WebhookDelivery:
     return WebhookDelivery(
         event_id=each.event_id,
-        message_id=each.message_id,
+        message_id=each.message_id if payload.is_of_mail(each.kind) else None,
         type=payload.type_of(each.kind),
         occurred_at=each.occurred_at,
         state=each.state,

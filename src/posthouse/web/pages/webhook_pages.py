@@ -183,7 +183,15 @@ async def _detail(request: Page, person: SignedIn, endpoint: Endpoint, secret: s
         webhook=_line(endpoint),
         secret=secret,
         counts=dict(zip(("pending", "failed"), counts, strict=True)),
-        lines=[{"d": each, "type": payload.type_of(each.kind), "tries": tried[each.event_id]} for each in shown],
+        lines=[
+            {
+                "d": each,
+                "type": payload.type_of(each.kind),
+                "of_mail": payload.is_of_mail(each.kind),
+                "tries": tried[each.event_id],
+            }
+            for each in shown
+        ],
         chosen=state or "",
         older=older,
         newer=f"{at}?{query.encoded(kept)}" if before else "",
