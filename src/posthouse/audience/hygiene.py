@@ -83,6 +83,10 @@ _ADVICE: Final = {
     Finding.UNKNOWN_DOMAIN: Advice.KEEP,
 }
 
+_OF_DOMAIN: Final = frozenset({Finding.DEAD_DOMAIN, Finding.TAKES_NO_MAIL})
+_NOT_AS_IT_STANDS: Final = frozenset({Advice.REMOVE, Advice.CORRECT})
+_UNREACHABLE: Final = _OF_DOMAIN | {Finding.INVALID, Finding.BOUNCED}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -104,8 +108,11 @@ class Examined:
 
     @property
     def advice(self) -> Advice:
-        """What to do about it: about the gravest finding."""
-        return _ADVICE[self.findings[0]] if self.findings else Advice.KEEP
+        """What to do about it: about the gravest finding. A domain that is dead because it is misspelled is corrected."""
+        if not self.findings:
+            return Advice.KEEP
+        gravest = self.findings[0]
+        return Advice.CORRECT if gravest in _OF_DOMAIN and Finding.TYPO in self.findings else _ADVICE[gravest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,21 @@ class Summary:
     findings: Mapping[Finding, int]
     advice: Mapping[Advice, int]
     recommendations: tuple[str, ...]
+    unreachable: int  # to be removed because no mail arrives there
+
+    @property
+    def is_dangerous(self) -> bool:
+        """Whether so many would bounce that the sender's reputation suffers."""
+        return self.addresses > 0 and self.unreachable / self.addresses >= _DANGEROUS_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A list's own rows. `header` is the one that names the columns, () without one."""
+
+    header: Sequence[str]
+    kept: tuple[Sequence[str], ...]
+    rejected: tuple[tuple[Examined, Sequence[str]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +195,25 @@ def summary(examined: Sequence[Examined]) -> Summary:
     """What the list comes to."""
     findings = Counter(finding for each in examined for finding in each.findings)
     advice = Counter(each.advice for each in examined)
-    return Summary(len(examined), findings, advice, tuple(_recommendations(len(examined), findings)))
+    gone = sum(each.advice is Advice.REMOVE and not _UNREACHABLE.isdisjoint(each.findings) for each in examined)
+    return Summary(len(examined), findings, advice, tuple(_recommendations(len(examined), findings, gone)), gone)
+
+
+def split(text: str, examined: Iterable[Examined]) -> Divided:
+    """The list as it was handed in, row by row: what may be written to as it stands, and what is to be removed or corrected first."""
+    by_line = {each.line: each for each in examined}
+    kept: list[Sequence[str]] = []
+    rejected: list[tuple[Examined, Sequence[str]]] = []
+    header: Sequence[str] = ()
+    for line, row in enumerate(_rows(text.removeprefix("\ufeff")), 1):
+        judged = by_line.get(line)
+        if line == 1 and judged is None and _headed(row) is not None:
+            header = row
+        elif judged is not None and judged.advice in _NOT_AS_IT_STANDS:
+            rejected.append((judged, row))
+        elif judged is not None:
+            kept.append(row)
+    return Divided(header, tuple(kept), tuple(rejected))
 
 
 def suggestion(domain: str) -> str:
@@ -210,30 +250,33 @@ def _judged(
     )
 
 
-def _recommendations(addresses: int, findings: Mapping[Finding, int]) -> Iterator[str]:
+def _recommendations(addresses: int, findings: Mapping[Finding, int], gone: int) -> Iterator[str]:
     if not addresses:
         yield "There is no address in this list."
         return
-    gone = sum(
-        findings.get(each, 0) for each in (Finding.INVALID, Finding.BOUNCED, Finding.DEAD_DOMAIN, Finding.TAKES_NO_MAIL)
-    )
     if gone:
-        yield f"Remove {gone} addresses that cannot receive mail ({gone / addresses:.1%} of the list)."
+        yield f"Remove {_many(gone, 'address', 'addresses')} that cannot receive mail ({gone / addresses:.1%} of the list)."
     if gone / addresses >= _DANGEROUS_SHARE:
         yield "That many bounces at once would harm your reputation: do not send to this list before they are gone, and ask where it came from."
     if opted_out := findings.get(Finding.OPTED_OUT, 0):
-        yield f"Remove {opted_out} people who asked not to be written to; they would not be sent marketing anyway."
+        people = _many(opted_out, "person", "people")
+        yield f"Remove {people} who asked not to be written to; they would not be sent marketing anyway."
     if duplicates := findings.get(Finding.DUPLICATE, 0):
-        yield f"Remove {duplicates} duplicates, or people get the same mail twice."
+        yield f"Remove {_many(duplicates, 'duplicate', 'duplicates')}, or people get the same mail twice."
     if typos := findings.get(Finding.TYPO, 0):
-        yield f"Correct {typos} probable typing errors; ask the people where you can."
+        yield f"Correct {_many(typos, 'probable typing error', 'probable typing errors')}; ask the people where you can."
     doubtful = findings.get(Finding.ROLE, 0) + findings.get(Finding.DISPOSABLE, 0)
     if doubtful:
-        yield f"Look at {doubtful} offices and throw-away addresses: they complain more and answer less. Keep those that signed up themselves."
+        which = _many(doubtful, "office or throw-away address", "offices and throw-away addresses")
+        yield f"Look at {which}: they complain more and answer less. Keep those that signed up themselves."
     if unknown := findings.get(Finding.UNKNOWN_DOMAIN, 0):
         yield f"Check {unknown} again later: the DNS did not answer for their domains."
     if not findings:
         yield "Nothing stands against this list. Begin with those who read your last mails."
+
+
+def _many(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _mended(written: str) -> str:

@@ -84,6 +84,34 @@ def test_a_dangerous_list_is_called_so() -> None:
     assert hygiene.summary(examined("ann@a.test")).recommendations[0].startswith("Nothing stands against")
 
 
+def test_an_address_with_two_troubles_is_one_address_and_one_is_said_as_one() -> None:
+    (found,) = examined("bob@b.test", states={"b.test": DomainState.DEAD}, bounced={"bob@b.test": "It bounced."})
+    assert found.findings == (Finding.BOUNCED, Finding.DEAD_DOMAIN)
+    assert (
+        hygiene.summary([found]).recommendations[0] == "Remove 1 address that cannot receive mail (100.0% of the list)."
+    )
+
+
+def test_a_domain_that_is_dead_because_it_is_misspelled_is_corrected() -> None:
+    (found,) = examined("bob@gmial.com", states={"gmial.com": DomainState.DEAD})
+    assert (found.advice, found.suggestion) == (Advice.CORRECT, "bob@gmail.com")
+    assert hygiene.summary([found]).recommendations == (
+        "Correct 1 probable typing error; ask the people where you can.",
+    )
+
+
+def test_a_list_is_divided_by_its_own_rows() -> None:
+    text = "Name;E-mail\nAnn;ann@a.test\nBob;bob at b\nEve;eve@gmial.com\n;\nInfo;info@a.test\nAgain;ann@a.test\n"
+    entries = list(hygiene.read(text))
+    states = dict.fromkeys(hygiene.domains(entries), DomainState.MAIL)
+    divided = hygiene.split(text, hygiene.examine(entries, states, {}, {}))
+    assert list(divided.header) == ["Name", "E-mail"]
+    assert [row[0] for row in divided.kept] == ["Ann", "Info"]
+    assert [(each.advice, row[0]) for each, row in divided.rejected] == [
+        ("remove", "Bob"), ("correct", "Eve"), ("remove", "Again"),
+    ]  # fmt: skip
+
+
 class Zone:
     """Three kinds of domains and one that does not answer."""
 
