@@ -12,6 +12,7 @@ from posthouse.runtime.reach import Network, Reach
 from posthouse.wire.addresses import to_a_label
 
 POINTER: Final = "/url"
+_NOT_HTTPS: Final = "It must begin with https://. Plain http is for programs inside, whose network the operator names in webhooks.allowed_networks."
 
 
 def read(text: str, allowed: Sequence[Network] = ()) -> Target | FieldProblem:
@@ -28,7 +29,7 @@ def read(text: str, allowed: Sequence[Network] = ()) -> Target | FieldProblem:
     if port == 0 or not parts.hostname or not _is_plain(parts):
         return _problem("invalid_url", "This is no address of the form https://example.com/path.")
     if parts.scheme != "https" and not (parts.scheme == "http" and allowed):
-        return _problem("not_https", "It must begin with https://: what we tell must not travel in the clear.")
+        return _problem("not_https", _NOT_HTTPS)
     if parts.username is not None or parts.password is not None:
         return _problem("has_password", "It must hold no user name: the signature says that it is us.")
     host = _host(parts.hostname, allowed)

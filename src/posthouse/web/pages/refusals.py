@@ -37,7 +37,9 @@ REFUSALS: Final = frozenset({
     N_("Everything leaves by the transactional pool while delivery.shared_pool is set."),
     N_("This is no address of the form https://example.com/path."),
     N_("It holds a space or a character that cannot be seen."),
-    N_("It must begin with https://: what we tell must not travel in the clear."),
+    N_(
+        "It must begin with https://. Plain http is for programs inside, whose network the operator names in webhooks.allowed_networks."
+    ),
     N_("It must hold no user name: the signature says that it is us."),
     N_("This address is not on the public internet."),
     N_("Its host is no domain name."),
