@@ -17,9 +17,10 @@ _AT_ONCE = 10_000  # addresses looked up in one statement
 
 @dataclass(frozen=True, slots=True)
 class ListReport:
-    """The list as a whole, and the addresses that something is the matter with."""
+    """The list as a whole, every address of it, and those that something is the matter with."""
 
     summary: Summary
+    examined: tuple[Examined, ...]
     remarkable: tuple[Examined, ...]
 
 
@@ -33,7 +34,7 @@ async def check(
         await _known(connection, workspace_id, entries, now) if connection and workspace_id else ({}, {})
     )
     examined = list(hygiene.examine(entries, states, bounced, opted_out))
-    return ListReport(hygiene.summary(examined), tuple(each for each in examined if each.findings))
+    return ListReport(hygiene.summary(examined), tuple(examined), tuple(each for each in examined if each.findings))
 
 
 def _taken_on_trust(entries: Sequence[Entry]) -> dict[str, hygiene.DomainState]:

@@ -276,7 +276,8 @@ NOTICE_RECIPIENTS: Final = 1_000  # named in one text
 # --- Lists of addresses
 LIST_ADDRESSES: Final = 1_000_000  # of one list
 LIST_LOOKUPS: Final = 100  # domains asked about at a time
-LIST_PER_CALL: Final = 10_000  # addresses of one call of the API
+LIST_PER_CALL: Final = 10_000  # addresses of one call of the API, or lines of one list on a page
+LIST_PAGE_CHARS: Final = 1_000_000  # of a list on a page, which carries it back to its reader
 
 # --- Webhooks
 WEBHOOKS_PER_WORKSPACE: Final = 20
