@@ -8,6 +8,10 @@ from playwright.sync_api import Page, expect
 from tests.page_world import Site
 from tests.peers.pages.conftest import Open
 
+from posthouse.accounts import alerts
+from posthouse.accounts.alerts import Level, Trouble
+from posthouse.runtime.postgres import transaction
+
 PATHS = [
     "/", "/messages", "/messages?q=zzzzz", "/messages/{waiting}", "/messages/{several}?tab=headers", "/messages/{bounced}?tab=raw",
     "/send", "/domains", "/domains/{domain}", "/domains/{domain}/remove", "/keys", "/keys/new?kind=smtp", "/queue", "/reports", "/reputation",
@@ -15,7 +19,7 @@ PATHS = [
     "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend",
     "/suppressions", "/suppressions?address=nobody", "/suppressions/new", "/suppressions/import", "/suppressions/invalid",
     "/suppressions/remove?address=nobody@x.test", "/suppressions/invalid/clear?address=nobody@x.test", "/settings", "/settings/bounce-domains",
-    "/settings/you", "/settings/audit", "/nowhere",
+    "/settings/you", "/settings/audit", "/alerts", "/suppressions/list-check", "/webhooks", "/webhooks/new", "/nowhere",
 ]  # fmt: skip
 
 
@@ -143,3 +147,43 @@ def test_times_are_told_in_the_readers_zone(open_page: Open, site: Site) -> None
     page = open_page(filled("/messages/{delivered}", site), timezone_id="Asia/Tokyo")
     page.reload()
     expect(page.locator(".facts time").first).to_contain_text("JST")
+
+
+def test_a_banner_of_alerts_and_a_report_of_a_list_fit_everywhere(open_page: Open, site: Site, axe: str) -> None:
+    sentence = (
+        "5.2 % of 400 mails from a.very.long.domain.of.somebody.example bounced within the hour: marketing is stopped."
+    )
+    troubles = [Trouble("breaker.bounces", f"{n}.example", level, sentence, "/queue") for n, level in enumerate(Level)]
+
+    async def each(report: bool) -> None:
+        async with transaction(site.process.pool) as connection:
+            for trouble in troubles:
+                place = connection, site.world.workspace_id
+                if report:
+                    await alerts.report(*place, trouble, site.process.ids, "posthouse", site.process.clock.now())
+                else:
+                    await alerts.end(*place, trouble.kind, trouble.subject, "posthouse", site.process.clock.now())
+
+    site.call(each(report=True))
+    try:
+        for options in ({"width": 360, "is_mobile": True}, {"width": 1280, "color_scheme": "dark"}):
+            page = open_page("/queue", reduced_motion="reduce", strict=False, **options)
+            expect(page.get_by_role("region", name="Alerts")).to_contain_text("and 1 more")
+            assert page.locator(".banner").bounding_box()["height"] < 60  # type: ignore[index]
+            assert violations(page, axe) == []
+            page.goto("/alerts")
+            expect(page.get_by_role("button", name="Dismiss")).to_have_count(2)
+            assert violations(page, axe) == []
+            page.goto("/suppressions/list-check")
+            page.get_by_label("Or paste addresses").fill(
+                f"ann@{'long.' * 20}example\nno address\nann@{'long.' * 20}example"
+            )
+            page.get_by_role("button", name="Check these").click()
+            expect(page.get_by_role("heading", name="No usable address")).to_be_visible()
+            assert violations(page, axe) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= options["width"]
+            with page.expect_download() as taken:
+                page.get_by_role("link", name=re.compile("What to remove")).click()
+            assert taken.value.suggested_filename == "list-rejected.csv"
+    finally:
+        site.call(each(report=False))

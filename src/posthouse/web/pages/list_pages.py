@@ -59,10 +59,10 @@ FINDINGS: Final = {
     ),
 }
 _ADVICE: Final = {
-    Advice.REMOVE: (N_("Remove"), "bounced"),
-    Advice.CORRECT: (N_("Correct"), "deferred"),
-    Advice.REVIEW: (N_("Look at"), "deferred"),
-    Advice.KEEP: (N_("Keep"), "delivered"),
+    Advice.REMOVE: (N_("Remove"), "bad"),
+    Advice.CORRECT: (N_("Correct"), "wait"),
+    Advice.REVIEW: (N_("Look at"), ""),
+    Advice.KEEP: (N_("Keep"), "good"),
 }
 _SHOWN: Final = 10  # rows of each finding; the files have all
 _OWN_COLUMNS: Final = ("line", "advice", "findings", "detail", "suggestion")
