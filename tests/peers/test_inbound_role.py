@@ -179,6 +179,40 @@ async def test_a_complaint_is_recorded_for_its_recipient(office: Office) -> None
     assert (await office.kinds(), await office.suppressed()) == (["complained"], [("marketing", "complaint")])
 
 
+@pytest.mark.parametrize("feedback_type", ["not-spam", "virus", "auth-failure", "dmarc"])
+async def test_feedback_that_is_no_complaint_stops_no_mail(office: Office, feedback_type: str) -> None:
+    for purpose in (Purpose.COMPLAINT, Purpose.BOUNCE):
+        found = arf.write(arf.Complaint(feedback_type, "fbl/1"), "fbl@example.org", "c@d.test", NOW, bytes(16))
+        assert (await office.deliver(office.address(purpose), found, "fbl@example.org"))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == ([], [])
+
+
+async def test_an_opt_out_that_is_passed_on_is_no_complaint(office: Office) -> None:
+    found = arf.write(arf.Complaint("opt-out", "fbl/1"), "fbl@example.org", "c@d.test", NOW, bytes(16))
+    assert (await office.deliver(office.address(Purpose.BOUNCE), found, "fbl@example.org"))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["unsubscribed"], [("marketing", "unsubscribe")])
+
+
+async def test_a_redacted_complaint_is_about_the_return_path_it_quotes(office: Office) -> None:
+    quoted = office.address(Purpose.BOUNCE)
+    header = f"Return-Path: <{quoted}>\r\nSubject: Hi\r\n".encode()
+    complaint = arf.write(
+        arf.Complaint("abuse", "fbl/1", original_header=header), "fbl@example.org", "c@d.test", NOW, bytes(16)
+    )
+    office.recipient_id, known = office.process.ids.new(), office.recipient_id  # an address of a message nobody knows
+    assert (await office.deliver(office.address(Purpose.COMPLAINT), complaint, "fbl@example.org"))[0] == 250
+    office.recipient_id = known
+    assert (await office.kinds(), await office.suppressed()) == (["complained"], [("marketing", "complaint")])
+
+
+async def test_a_bounce_that_names_nobody_is_about_whom_the_return_path_names(office: Office) -> None:
+    content = (
+        b"From: MAILER-DAEMON@mx.test\r\nSubject: Undeliverable mail\r\n\r\nNot delivered: 550 5.1.1 User unknown\r\n"
+    )
+    assert (await office.deliver(office.address(Purpose.BOUNCE), content))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["late_bounce"], [("everything", "hard_bounce")])
+
+
 async def test_a_report_for_a_recipient_that_is_not_known_any_more_is_taken_without_effect(office: Office) -> None:
     office.recipient_id = UUID("01a20000-0000-7000-8000-000000000000")
     assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250

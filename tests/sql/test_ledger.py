@@ -9,6 +9,7 @@ from tests.corridor import Corridor, MakeProcess, open_corridor
 from tests.lab_servers import sink
 
 from posthouse.intake import reports
+from posthouse.intake.reports import Clues
 from posthouse.ledger import counting, timeline
 from posthouse.ledger.explain import Explained, explain
 from posthouse.model.mail import Accepted
@@ -106,8 +107,27 @@ async def test_a_report_about_nobody_changes_nothing(corridor: Corridor) -> None
 async def test_a_complaint_stops_marketing_and_leaves_transactional_mail_alone(corridor: Corridor) -> None:
     accepted = await delivered(corridor)
     recipient_id = accepted.recipients[0].recipient_id
-    assert await reports.apply_complaint(corridor.process, corridor.submitter.workspace_id, recipient_id)
+    assert await reports.apply_complaint(corridor.process, corridor.submitter.workspace_id, Clues((recipient_id,)))
     receipt = await corridor.send("bob@there.test")
     assert receipt.recipients[0].state is State.READY
     marketing = await corridor.send("bob@there.test", mail_class=MailClass.MARKETING)
     assert marketing.recipients[0].state is State.SUPPRESSED
+
+
+async def test_a_complaint_about_a_message_is_about_its_recipient_or_the_one_it_names(corridor: Corridor) -> None:
+    workspace_id = corridor.submitter.workspace_id
+    alone = await delivered(corridor)
+    assert await reports.apply_complaint(corridor.process, workspace_id, Clues((alone.message_id,)))
+    both = await corridor.send("carl@there.test", "dora@there.test")
+    assert not await reports.apply_complaint(corridor.process, workspace_id, Clues((both.message_id,)))
+    assert not await reports.apply_complaint(corridor.process, workspace_id, Clues((both.message_id,), ("eve@x.test",)))
+    assert await reports.apply_complaint(
+        corridor.process, workspace_id, Clues((both.message_id,), ("DORA@there.test",))
+    )
+    stopped = [
+        name
+        for name in ("bob", "carl", "dora", "eve")
+        if (await corridor.send(f"{name}@there.test", mail_class=MailClass.MARKETING)).recipients[0].state
+        is State.SUPPRESSED
+    ]
+    assert stopped == ["bob", "dora"]

@@ -27,7 +27,7 @@ def explain(
 ) -> None:
     """Say what each message is, whom it is about and what that means for them: one line of JSON a message.
 
-    Keys: `file`, `kind` (bounce, delay, success, auto_reply, challenge, complaint, other) and `recipients`, each with `address`,
+    Keys: `file`, `kind` (bounce, delay, success, auto_reply, challenge, complaint, opt_out, other) and `recipients`, each with `address`,
     `class` (hard, soft, blocked, unknown), `reason`, `smtp_code`, `enhanced_status`, `rule`. Files are messages as they came; - is
     standard input. Nothing is stored and no database is needed.
 

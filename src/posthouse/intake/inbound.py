@@ -14,7 +14,8 @@ from posthouse.intake import reports
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
 from posthouse.intake.listener import Listener
 from posthouse.intake.receiver_reports import ReportDesk, Taken
-from posthouse.intake.returned import Meaning, Nothing, ReceiverReport, Unsubscribe, meaning
+from posthouse.intake.reports import Clues
+from posthouse.intake.returned import Complaint, Fact, Meaning, Nothing, ReceiverReport, Unsubscribe, meaning
 from posthouse.ledger.explain import Explained
 from posthouse.model.limits import CONNECTIONS_PER_ADDRESS, INBOUND_ADDRESSES
 from posthouse.model.words import ReportSource
@@ -92,15 +93,22 @@ class ReturnsOffice:
             self.process.log.exception("report.unreadable", octets=len(mail.data))
             return Nothing.UNREADABLE
 
-    async def _apply(self, workspace: Workspace, token: ReturnToken, meant: Meaning, mail: MessageReceived) -> bool:
+    async def _apply(self, workspace: Workspace, token: ReturnToken, meant: Fact, mail: MessageReceived) -> bool:
         workspace_id = workspace.workspace_id
         if isinstance(meant, ReceiverReport):
             return await self._receiver_reports(workspace, token, mail.data)
         if isinstance(meant, Explained):
             return await reports.apply_report(self.process, workspace_id, token.recipient_id, meant)
+        clues = self._clues(token, meant, mail.data)
         if isinstance(meant, Unsubscribe):
-            return await reports.apply_unsubscribe(self.process, workspace_id, token.recipient_id)
-        return await reports.apply_complaint(self.process, workspace_id, token.recipient_id)
+            return await reports.apply_unsubscribe(self.process, workspace_id, clues)
+        return await reports.apply_complaint(self.process, workspace_id, clues)
+
+    def _clues(self, token: ReturnToken, meant: Complaint | Unsubscribe, content: bytes) -> Clues:
+        """Return paths it quotes count only within the workspace it came to."""
+        quoted = verp.found_in(content, self.secret)
+        ours = [each.recipient_id for each in quoted if each.workspace_number == token.workspace_number]
+        return Clues(tuple(dict.fromkeys([token.recipient_id, *ours])), meant.addresses)
 
     async def _receiver_reports(self, workspace: Workspace, token: ReturnToken, content: bytes) -> bool:
         """What cannot be read or kept is logged and no reason to refuse: the program at the other end would not read why."""

@@ -1,9 +1,12 @@
 """Turns what came back by mail into facts: reports, complaints and unsubscribes about one recipient's mail.
 
-The recipient is known from the signed address the mail was sent to, so nothing in the mail itself is trusted to name it. Saying the
-same thing twice changes nothing the second time but the timeline, and a hundred times not even that.
+The recipient is known from the signed address the mail was sent to, so nothing in the mail itself is trusted to name it; where that
+address names a message of several, the mail may say which of its recipients. Saying the same thing twice changes nothing the second time
+but the timeline, and a hundred times not even that.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -54,21 +57,27 @@ async def _count_soft(connection: Connection, workspace_id: UUID, row: Recipient
         await soft_bounces.count(connection, workspace_id, [Soft(row.address, row.message_id)], "report", now)
 
 
-async def apply_complaint(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """Whose mail feedback is about. `signed`: the ids of addresses of ours, first the one it came to; `named`: who the report says."""
+
+    signed: tuple[UUID, ...]
+    named: tuple[str, ...] = ()
+
+
+async def apply_complaint(process: Process, workspace_id: UUID, clues: Clues) -> bool:
     """Records that the recipient called the mail spam: no marketing to this address any more."""
-    return await _stop_marketing(process, workspace_id, recipient_id, EventKind.COMPLAINED, "complaint")
+    return await _stop_marketing(process, workspace_id, clues, EventKind.COMPLAINED, "complaint")
 
 
-async def apply_unsubscribe(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:
+async def apply_unsubscribe(process: Process, workspace_id: UUID, clues: Clues) -> bool:
     """Records that the recipient unsubscribed by mail: no marketing to this address any more."""
-    return await _stop_marketing(process, workspace_id, recipient_id, EventKind.UNSUBSCRIBED, "unsubscribe")
+    return await _stop_marketing(process, workspace_id, clues, EventKind.UNSUBSCRIBED, "unsubscribe")
 
 
-async def _stop_marketing(
-    process: Process, workspace_id: UUID, recipient_id: UUID, kind: EventKind, reason: str
-) -> bool:
+async def _stop_marketing(process: Process, workspace_id: UUID, clues: Clues, kind: EventKind, reason: str) -> bool:
     async with transaction(process.pool) as connection:
-        row = await messages.recipient(connection, workspace_id, recipient_id)
+        row = await _recipient(connection, workspace_id, clues)
         if row is None:
             return False
         entry = Entry(MARKETING, reason)
@@ -77,6 +86,21 @@ async def _stop_marketing(
         )
         await _record(process, connection, workspace_id, row, kind, {})
     return True
+
+
+async def _recipient(connection: Connection, workspace_id: UUID, clues: Clues) -> RecipientRow | None:
+    """The one the feedback is about; None when nobody can tell which, for then nobody is to be struck off."""
+    for signed in clues.signed:
+        if row := await messages.recipient(connection, workspace_id, signed):
+            return row
+    # CFBL-Address is the same for all recipients of a message, so it names the message.
+    return _one_of(await messages.recipients(connection, workspace_id, clues.signed[0]), clues.named)
+
+
+def _one_of(rows: Sequence[RecipientRow], named: Sequence[str]) -> RecipientRow | None:
+    wanted = {suppression.folded(address) for address in named}
+    found = [row for row in rows if suppression.folded(row.address) in wanted] if len(rows) > 1 else rows
+    return found[0] if len(found) == 1 else None
 
 
 async def _record(

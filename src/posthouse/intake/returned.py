@@ -13,14 +13,22 @@ from posthouse.ledger import explain
 from posthouse.ledger.explain import Explained
 from posthouse.ledger.kind import Kind
 from posthouse.model.limits import RECEIVED_HOPS
-from posthouse.wire import arf, dsn, headers
-from posthouse.wire.arf import Complaint
+from posthouse.wire import dsn, headers
 from posthouse.wire.verp import Purpose
 
 
 @dataclass(frozen=True, slots=True)
+class Complaint:
+    """A reader called the mail spam. `addresses`: who complains, as far as the report says."""
+
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Somebody wrote to an unsubscribe address: the writing is the wish (RFC 2369 3.2)."""
+    """Somebody wrote to an unsubscribe address, or had it passed on that he wants no more: the writing is the wish (RFC 2369 3.2)."""
+
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,17 @@ class Nothing(Enum):
     AUTO_REPLY = "automatic reply"
     UNREADABLE = "report unreadable"
     AUTH_FAILURE = "authentication failure report"
+    NOT_SPAM = "report that it is no spam"
+    VIRUS = "report of a virus"
 
 
-Meaning: TypeAlias = Explained | Complaint | Unsubscribe | ReceiverReport | Nothing | No
+Fact: TypeAlias = Explained | Complaint | Unsubscribe | ReceiverReport
+Meaning: TypeAlias = Fact | Nothing | No
 
 _TELLING: Final = frozenset({Kind.BOUNCE, Kind.DELAY, Kind.SUCCESS})
 """What tells of a delivery; anything else at a bounce address is an answer."""
+_NO_COMPLAINT: Final = {"not-spam": Nothing.NOT_SPAM, "virus": Nothing.VIRUS}
+"""Feedback that nobody is to be written to less for; of other types, a program found that DMARC failed (RFC 6591)."""
 
 LOOP: Final = No(554, "5.4.6", f"The message has passed more than {RECEIVED_HOPS} servers")
 ONLY_REPORTS: Final = No(550, "5.7.1", "Only delivery reports are taken at this address")
@@ -55,14 +68,24 @@ def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
         return ReceiverReport()
     if purpose is Purpose.UNSUBSCRIBE:
         return Nothing.AUTO_REPLY if not mail_from or dsn.is_auto_reply(block) or _is_report(block) else Unsubscribe()
-    # Receivers also send complaints to the return path, which is all they have of an unregistered sender.
-    if complaint := arf.parse(content):
-        # RFC 6591: a program found that a message failed DMARC; nobody complained, so nobody is written to less.
-        return Nothing.AUTH_FAILURE if complaint.feedback_type == arf.AUTH_FAILURE else complaint
+    found = explain.explain(content)
+    # Receivers also send feedback to the return path, which is all they have of an unregistered sender.
+    if feedback := _feedback(found):
+        return feedback
     if purpose is Purpose.COMPLAINT:
         return _other(block, mail_from, ONLY_COMPLAINTS)
-    found = explain.explain(content)
+    if found.kind not in _TELLING:
+        found = explain.unnamed(content, from_nobody=not mail_from)
     return found if found.kind in _TELLING else _other(block, mail_from, ONLY_REPORTS)
+
+
+def _feedback(found: Explained) -> Complaint | Unsubscribe | Nothing | None:
+    addresses = tuple(each.address for each in found.recipients)
+    if found.kind is Kind.COMPLAINT:
+        return Complaint(addresses)
+    if found.kind is Kind.OPT_OUT:
+        return Unsubscribe(addresses)
+    return _NO_COMPLAINT.get(found.feedback, Nothing.AUTH_FAILURE) if found.feedback else None
 
 
 def _other(block: bytes, mail_from: str, refusal: No) -> Nothing | No:

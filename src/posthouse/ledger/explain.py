@@ -38,7 +38,6 @@ _COUNTED: Final = {
     Kind.SUCCESS: frozenset({"", "delivered", "relayed", "expanded"}),
 }
 """Whom a report of this kind is about: of one where some failed, not those who wait or have got it."""
-_NO_COMPLAINTS: Final = frozenset({"auth-failure", "not-spam", "dmarc", "virus"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,14 @@ class Affected:
 class Explained:
     """What a mail is, whom it is about, and which message it says it is about (Message-ID with angle brackets, or empty).
 
-    `reporter` is the host that wrote a report, if it says so.
+    `reporter` is the host that wrote a report, if it says so; `feedback` the type of a feedback report in lower case.
     """
 
     kind: Kind
     recipients: tuple[Affected, ...]
     message_id: str = ""
     reporter: str = ""
+    feedback: str = ""
 
 
 def explain(content: bytes) -> Explained:
@@ -80,12 +80,28 @@ def explain(content: bytes) -> Explained:
     return found
 
 
+def unnamed(content: bytes, *, from_nobody: bool) -> Explained:
+    """Read a mail that `explain` makes nothing of, and that came to the return path of one mail: it needs to name nobody.
+
+    `from_nobody`: it came with the null sender. Never raises.
+    """
+    read = notice.read(content)
+    found = kind.of_unnamed(read, from_nobody=from_nobody)
+    if found not in {Kind.BOUNCE, Kind.DELAY}:
+        return Explained(found, ())
+    spoken = list(_spoken(read.text))
+    verdict = classify.of_words(spoken, "", "", ())
+    action = "delayed" if found is Kind.DELAY else "failed"
+    return Explained(found, (Affected("", verdict, action, next(iter(spoken), "")),))
+
+
 def _explained(read: Notice) -> Explained:
     message_id = reports.message_id_of(read.returned)
     if read.feedback:
         complaint = arf.of_feedback(read.feedback, b"")
-        found = Kind.OTHER if complaint.feedback_type in _NO_COMPLAINTS else Kind.COMPLAINT
-        return Explained(found, tuple(_complainant(complaint.original_rcpt_to, read)), message_id)
+        found = kind.of_feedback(complaint.feedback_type)
+        about = tuple(_complainant(complaint.original_rcpt_to, read)) if found is not Kind.OTHER else ()
+        return Explained(found, about, message_id, feedback=complaint.feedback_type or "abuse")
     report = dsn.of_status(read.status, b"") if read.status else None
     if report is not None and report.recipients:
         return _of_report(report.recipients, report.reporting_mta, read, message_id)
@@ -120,7 +136,7 @@ def _affected(address: str, each: RecipientReport, reporter: str, said: list[str
 
 def _of_words(read: Notice, message_id: str, found: Kind | None = None) -> Explained:
     found = found or kind.of_notice(read)
-    if found is Kind.COMPLAINT:
+    if found in {Kind.COMPLAINT, Kind.OPT_OUT}:
         return Explained(found, tuple(_complainant("", read)), message_id)
     if found not in {Kind.BOUNCE, Kind.DELAY}:
         return Explained(found, (), message_id)

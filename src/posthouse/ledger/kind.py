@@ -30,7 +30,20 @@ class Kind(StrEnum):
     AUTO_REPLY = "auto_reply"
     CHALLENGE = "challenge"
     COMPLAINT = "complaint"
+    OPT_OUT = "opt_out"
     OTHER = "other"
+
+
+# Types of feedback that are no complaint: RFC 6430 (not spam after all), RFC 5965 (a virus: nobody complained), RFC 6591 (a program
+# found that DMARC failed), and the wish to be left alone, which is one. Every other type, known or not, is a complaint.
+_FEEDBACK: Final = {
+    "not-spam": Kind.OTHER,
+    "virus": Kind.OTHER,
+    "auth-failure": Kind.OTHER,
+    "dmarc": Kind.OTHER,
+    "opt-out": Kind.OPT_OUT,
+    "opt-out-list": Kind.OPT_OUT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class Words:
     challenge_words: tuple[str, ...]
     list_words: tuple[str, ...]
     complaint_words: tuple[str, ...]
+    opt_out_words: tuple[str, ...]
 
 
 @cache
@@ -64,18 +78,35 @@ def of_actions(actions: set[str]) -> Kind:
     return Kind.DELAY if "delayed" in actions and "failed" not in actions else Kind.BOUNCE
 
 
+def of_feedback(feedback_type: str) -> Kind:
+    """The kind of a feedback report of this type, in lower case."""
+    return _FEEDBACK.get(feedback_type, Kind.COMPLAINT)
+
+
 def of_notice(notice: Notice) -> Kind:
     """The kind of a mail without a report for programs in it."""
-    known, subject, text = words(), _subject(notice), _text(notice)
-    if _is_complaint(notice, subject):
-        return Kind.COMPLAINT
+    subject, text = _subject(notice), _text(notice)
+    if complaint := _complaint(notice, subject):
+        return complaint
     if notice.disposition:
         return Kind.OTHER
     if _score(notice, subject, text) < _ENOUGH or _is_answer(notice, subject, text):
         return of_answer(notice)
-    if _any(known.delay_words, text) or (_any(known.delay_subjects, subject) and not _any(known.final_words, text)):
-        return Kind.DELAY
-    return Kind.BOUNCE
+    return _failed_or_late(subject, text)
+
+
+def of_unnamed(notice: Notice, *, from_nobody: bool) -> Kind:
+    """The kind of a mail to an address that only one mail left under, so that it needs to name nobody.
+
+    `from_nobody`: it came with the null sender. Without that only what moves mail is believed, and of an answer not a word.
+    """
+    known, subject, text = words(), _subject(notice), _text(notice)
+    answered = _any(known.auto_subjects, subject) or _any(known.auto_words, text) or _is_answer(notice, subject, text)
+    challenged = _any(known.challenge_words, f"{subject} {text}")
+    if notice.disposition or answered or challenged or not (from_nobody or _is_daemon(notice)):
+        return of_answer(notice)
+    said = _any(known.bounce_words, text) or _any(known.delay_words, text) or bool(_REPLY.search(text))
+    return _failed_or_late(subject, text) if said and _score(notice, subject, text) >= _ENOUGH else of_answer(notice)
 
 
 def of_answer(notice: Notice) -> Kind:
@@ -89,6 +120,12 @@ def of_answer(notice: Notice) -> Kind:
     if _is_auto_replied(notice) or _any(known.auto_subjects, subject) or _any(known.auto_words, text):
         return Kind.AUTO_REPLY
     return Kind.OTHER
+
+
+def _failed_or_late(subject: str, text: str) -> Kind:
+    known = words()
+    waits = _any(known.delay_subjects, subject) and not _any(known.final_words, text)
+    return Kind.DELAY if waits or _any(known.delay_words, text) else Kind.BOUNCE
 
 
 def _subject(notice: Notice) -> str:
@@ -156,11 +193,15 @@ def _is_bulk(notice: Notice) -> bool:
     return headers.decode(headers.first(notice.header, "Precedence") or b"").strip().lower() in {"bulk", "junk"}
 
 
-def _is_complaint(notice: Notice, subject: str) -> bool:
+def _complaint(notice: Notice, subject: str) -> Kind | None:
     """The few who report without a part of fields: one mailbox provider by its subject, one mail program by its own field."""
     if headers.first(notice.header, "X-Apple-Unsubscribe") is not None:
-        return True
-    return notice.has_returned and not notice.status and _any(words().complaint_words, subject)
+        return Kind.OPT_OUT
+    if not notice.has_returned or notice.status:
+        return None
+    if _any(words().opt_out_words, subject):
+        return Kind.OPT_OUT
+    return Kind.COMPLAINT if _any(words().complaint_words, subject) else None
 
 
 def _any(known: tuple[str, ...], text: str) -> bool:

@@ -33,6 +33,22 @@ def test_nobody_is_blamed_before_he_is_named(stage: Stage) -> None:
     assert classify.of_reply(550, "5.1.2", "Host unknown", Stage.RCPT).bounce_class is BounceClass.HARD
 
 
+@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize(
+    ("code", "enhanced", "text", "reason"),
+    [
+        (553, "5.6.7", "the receiver does not take internationalised addresses (SMTPUTF8)", "not_understood"),
+        (553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter", "not_understood"),
+        (552, "5.3.4", "the message has 2000000 octets, the receiver takes 1000000", "message_too_large"),
+    ],
+)
+def test_what_the_receiver_cannot_take_says_nothing_of_the_address(
+    code: int, enhanced: str, text: str, reason: str, stage: Stage
+) -> None:
+    verdict = classify.of_reply(code, enhanced, text, stage, ("mx.example.org", "example.org"))
+    assert (verdict.bounce_class, verdict.reason) == (BounceClass.SOFT, reason)
+
+
 def test_one_receiver_may_mean_something_else() -> None:
     verdict = classify.of_reply(550, None, "Unknown user bob@docomo.ne.jp", Stage.DOT, ("mfsmax.docomo.ne.jp",))
     assert (verdict.bounce_class, verdict.reason) == (BounceClass.BLOCKED, "content")

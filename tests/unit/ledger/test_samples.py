@@ -70,11 +70,11 @@ def test_answers_are_no_bounces() -> None:
     assert not [file for file, kind in kinds.items() if kind in {Kind.BOUNCE, Kind.DELAY, Kind.COMPLAINT}]
 
 
-def test_complaints_are_told_from_reports_about_authentication() -> None:
+def test_complaints_are_told_from_other_feedback() -> None:
     for case in labelled("arf"):
-        about_authentication = case.label["feedback_type"] == "auth-failure"
-        assert case.found.kind is (Kind.OTHER if about_authentication else Kind.COMPLAINT), case.label["file"]
-        if case.label["complainant"] and not about_authentication:
+        others = {"auth-failure": Kind.OTHER, "opt-out": Kind.OPT_OUT}
+        assert case.found.kind is others.get(case.label["feedback_type"], Kind.COMPLAINT), case.label["file"]
+        if case.label["complainant"] and case.label["feedback_type"] != "auth-failure":
             assert [each.address for each in case.found.recipients] == [case.label["complainant"]]
 
 

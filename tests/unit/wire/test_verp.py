@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.model.limits import LOCAL_PART_OCTETS
-from posthouse.wire.verp import Purpose, ReturnToken, decode, encode
+from posthouse.wire.verp import Purpose, ReturnToken, decode, encode, found_in
 
 SECRET = b"s" * 32
 RECIPIENT = UUID("0193a5b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b")
@@ -38,3 +38,13 @@ def test_another_secret_did_not_sign_it() -> None:
 @given(st.text(max_size=70) | st.text(alphabet=ALPHABET, min_size=49, max_size=49))
 def test_no_text_makes_decoding_raise(local: str) -> None:
     assert decode(local, SECRET) is None
+
+
+def test_what_a_message_quotes_of_ours_is_found_and_nothing_else() -> None:
+    local = encode(Purpose.BOUNCE, 7, RECIPIENT, SECRET)
+    forged = encode(Purpose.BOUNCE, 7, RECIPIENT, b"t" * 32)
+    content = (
+        f"Return-Path: <{forged}@x.test>\r\nOriginal-Mail-From: <{local.upper()}@bounces.test>\r\n{local}\r\n".encode()
+    )
+    assert list(found_in(content, SECRET)) == [ReturnToken(Purpose.BOUNCE, 7, RECIPIENT)]
+    assert list(found_in(b"x" * 100_000 + b"@", SECRET)) == []
