@@ -176,7 +176,7 @@ async def test_a_key_counts_as_the_dns_has_it_now_not_as_it_was_seen(corridor: C
 async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corridor) -> None:
     secret = return_path_secret(corridor.process)
     local = verp.encode(Purpose.BOUNCE, 1, corridor.process.ids.new(), secret)
-    office = ReturnsOffice(corridor.process, None, secret, None)  # type: ignore[arg-type]
+    office = ReturnsOffice(corridor.process, None, secret, None, None)  # type: ignore[arg-type]
     assert office.token(f"{local}@bounces.acme.test") is not None
     assert office.token(f"{local[:-1]}x@bounces.acme.test") is None
     assert office.token("postmaster@bounces.acme.test") is None

@@ -9,14 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.verified import verified_domain
 
 from free_ports import free_port
-from posthouse.accounts import workspaces
+from posthouse.accounts import alerts, changes, workspaces
 from posthouse.accounts.directory import Directory
-from posthouse.intake import inbound, receiver_reports
+from posthouse.intake import bounce_policies, inbound, receiver_reports
 from posthouse.intake.accept import Door
+from posthouse.ledger import bounce_policy
+from posthouse.ledger.bounce_policy import BouncePolicy
 from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
 from posthouse.model.words import Kind, Scope, Source
@@ -211,6 +214,79 @@ async def test_a_bounce_that_names_nobody_is_about_whom_the_return_path_names(of
     )
     assert (await office.deliver(office.address(Purpose.BOUNCE), content))[0] == 250
     assert (await office.kinds(), await office.suppressed()) == (["late_bounce"], [("everything", "hard_bounce")])
+
+
+async def choose(office: Office, **wanted: object) -> None:
+    chosen = {**msgspec.to_builtins(bounce_policy.DEFAULT), **wanted}
+    policy = bounce_policy.read(chosen)
+    assert isinstance(policy, BouncePolicy), policy
+    async with changes.making(office.process, office.workspace_id, "user:ann@x.test") as change:
+        assert await bounce_policies.choose(change, policy)
+
+
+async def troubles(office: Office) -> list[tuple[str, str, str]]:
+    found = await alerts.in_force(office.process.pool, office.workspace_id)
+    return [(each.trouble.kind, each.trouble.subject, each.trouble.sentence) for each in found]
+
+
+def refused(status: str, words: str) -> bytes:
+    about = RecipientReport(ANNA, ANNA, "failed", status, f"550 {status} {words}", "mx.example.org")
+    return dsn.write(Report("mx.example.org", "", (about,)), "md@example.org", "x@y.test", NOW, bytes(16))
+
+
+async def test_a_hard_bounce_suppresses_everything_unless_the_rules_say_otherwise(office: Office) -> None:
+    await choose(office, hard="nothing")
+    assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["late_bounce"], [])
+    await choose(office, hard="everything")
+    await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1"))
+    assert await office.suppressed() == [("everything", "hard_bounce")]
+
+
+async def test_a_blocked_bounce_raises_one_alert_with_the_receiver_s_words_and_strikes_nobody_off(
+    office: Office,
+) -> None:
+    for _ in range(2):
+        await office.deliver(office.address(Purpose.BOUNCE), refused("5.7.1", "listed by zen.spamhaus.org"))
+    ((kind, subject, sentence),) = await troubles(office)
+    assert (kind, subject) == ("bounces.blocked", "example.org")
+    assert "listed by zen.spamhaus.org" in sentence
+    assert "block lists" in sentence
+    assert await office.suppressed() == []
+
+
+async def test_no_alert_is_raised_where_nobody_wants_one(office: Office) -> None:
+    await choose(office, blocked_alert=False)
+    await office.deliver(office.address(Purpose.BOUNCE), refused("5.7.1", "listed by zen.spamhaus.org"))
+    assert (await office.kinds(), await troubles(office)) == (["late_bounce"], [])
+
+
+async def test_a_workspace_s_own_rule_is_asked_before_all_others(office: Office) -> None:
+    rule = {"match": "Access * by local policy", "status": "5.7", "bounce_class": "hard", "reason": "no_such_mailbox"}
+    await choose(office, rules=[rule])
+    await office.deliver(office.address(Purpose.BOUNCE), refused("5.7.1", "access denied by local policy"))
+    assert await office.suppressed() == [("everything", "hard_bounce")]
+    data = await office.process.pool.fetchval("SELECT data FROM events WHERE kind = 'late_bounce'")
+    assert (data["class"], data["rule"]) == ("hard", "own rule 1 (access * by local policy)")
+
+
+async def test_challenges_are_ignored(office: Office) -> None:
+    challenge = b"From: anna@example.org\r\nAuto-Submitted: auto-replied\r\nSubject: Please confirm\r\n\r\nClick here to confirm\r\n"
+    assert (await office.deliver(office.address(Purpose.BOUNCE), challenge))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == ([], [])
+
+
+async def test_a_complaint_stops_what_the_rules_say(office: Office) -> None:
+    await choose(office, complaint="channel:email")
+    complaint = arf.write(arf.Complaint("abuse", "fbl/1"), "fbl@example.org", "c@d.test", NOW, bytes(16))
+    await office.deliver(office.address(Purpose.COMPLAINT), complaint, "fbl@example.org")
+    assert await office.suppressed() == [("channel:email", "complaint")]
+
+
+async def test_a_change_of_the_rules_is_in_the_audit_log(office: Office) -> None:
+    await choose(office, soft_messages=3)
+    row = await office.process.pool.fetchrow("SELECT actor, detail FROM audit_log ORDER BY sequence DESC LIMIT 1")
+    assert (row["actor"], row["detail"]) == ("user:ann@x.test", {"soft_messages": [7, 3]})
 
 
 async def test_a_report_for_a_recipient_that_is_not_known_any_more_is_taken_without_effect(office: Office) -> None:

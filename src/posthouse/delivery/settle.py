@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,13 +11,15 @@ from uuid import UUID
 from posthouse.delivery.hands import Hands
 from posthouse.delivery.retry import RetrySchedule, next_attempt
 from posthouse.intake import soft_bounces
-from posthouse.ledger import attempts, classify, events, suppression
+from posthouse.intake.blocked_alerts import Blocked, BlockedAlerts
+from posthouse.ledger import attempts, bounce_policy, classify, events, suppression
 from posthouse.ledger.attempts import Attempt
-from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.bounce_policy import DEFAULT, NOTHING, BouncePolicy
+from posthouse.ledger.bounce_rules import BounceClass, OwnRule
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.events import Event
 from posthouse.ledger.soft import Soft, is_soft
-from posthouse.ledger.suppression import EVERYTHING, Entry
+from posthouse.ledger.suppression import HARD_BOUNCE, Entry
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Reply, Stage
 from posthouse.model.words import EventKind, MailClass, State
@@ -104,9 +106,16 @@ def _settlement(
     )
 
 
-def _verdict(mail: Claimed, tried: Tried) -> Verdict:
+def _verdict(mail: Claimed, tried: Tried, own: tuple[OwnRule, ...] = ()) -> Verdict:
     hosts = (tried.remote.partition(" ")[0].lower(), mail.domain)
-    return classify.of_reply(tried.reply.code, tried.reply.enhanced, tried.reply.text, tried.stage, hosts)
+    return classify.of_reply(tried.reply.code, tried.reply.enhanced, tried.reply.text, tried.stage, hosts, own)
+
+
+def by_own_rules(ended: "Ended", own: tuple[OwnRule, ...]) -> "Ended":
+    """A bounce as its workspace's own rules judge it; anything else as it is."""
+    if not own or ended.tried is None or ended.judgement.verdict is None:
+        return ended
+    return replace(ended, judgement=replace(ended.judgement, verdict=_verdict(ended.mail, ended.tried, own)))
 
 
 def _speaker(mail: Claimed, tried: Tried) -> str:
@@ -150,6 +159,7 @@ class Settler:
         self._ended: deque[Ended] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._taken = asyncio.Event()
+        self._blocked = BlockedAlerts(process)
         attempts = process.metrics.counter("attempts_total", "Delivery attempts, by outcome", ("outcome",))
         self._attempts = {outcome: attempts.labels(outcome) for outcome in Outcome}
 
@@ -216,9 +226,12 @@ class Settler:
             once = list({e.mail.recipient_id: e for e in reversed(ordered)}.values())[::-1]
             ours = await claims.settle(connection, workspace_id, worker_id, [e.judgement.settlement for e in once])
             over = [e for e in once if e.mail.recipient_id in ours]
+            policy = await _policy(connection, workspace_id, over)
+            over = [by_own_rules(e, policy.rules) for e in over]
             await attempts.append(connection, [self._attempt(e) for e in ordered if e.tried is not None])
             await events.append(connection, [self._event(e) for e in over])
-            await self._suppress(connection, ordered)
+            await self._suppress(connection, over, policy)
+            await self._tell(connection, workspace_id, over, policy)
             given_up = [_soft(e) for e in over if _is_given_up(e)]
             await soft_bounces.count(connection, workspace_id, given_up, "delivery", self._process.clock.now())
 
@@ -268,9 +281,42 @@ class Settler:
             said,
         )
 
-    async def _suppress(self, connection: Connection, batch: Sequence[Ended]) -> None:
-        """Addresses that do not exist are not written to again (requirements AMB-25)."""
-        entry, now = Entry(EVERYTHING, "hard_bounce"), self._process.clock.now()
+    async def _suppress(self, connection: Connection, batch: Sequence[Ended], policy: BouncePolicy) -> None:
+        """Addresses that do not exist are not written to again (requirements AMB-25), unless the workspace chose otherwise."""
+        if policy.hard == NOTHING:
+            return
+        entry, now = Entry(policy.hard, HARD_BOUNCE), self._process.clock.now()
         for mail in (ended.mail for ended in batch if ended.judgement.hard):
             message_id = mail.message.message_id
             await suppression.add(connection, mail.workspace_id, mail.address, entry, message_id, "delivery", now)
+
+    async def _tell(
+        self, connection: Connection, workspace_id: UUID, batch: Sequence[Ended], policy: BouncePolicy
+    ) -> None:
+        """Administrators hear who refuses the workspace's mail, and that it is over."""
+        refusals = [_blocked(e) for e in batch if _is_blocked(e)]
+        if refusals and policy.blocked_alert:
+            await self._blocked.note(connection, workspace_id, refusals, "delivery")
+        arrived = [(_host(e), e.mail.domain) for e in batch if e.judgement.event is EventKind.DELIVERED]
+        await self._blocked.arrived(connection, workspace_id, arrived, "delivery")
+
+
+async def _policy(connection: Connection, workspace_id: UUID, batch: Sequence[Ended]) -> BouncePolicy:
+    """What the workspace does about bounces, asked only where there is one."""
+    bounced = any(ended.judgement.verdict is not None for ended in batch)
+    return await bounce_policy.of(connection, workspace_id) if bounced else DEFAULT
+
+
+def _is_blocked(ended: Ended) -> bool:
+    verdict = ended.judgement.verdict
+    return verdict is not None and verdict.bounce_class is BounceClass.BLOCKED
+
+
+def _blocked(ended: Ended) -> Blocked:
+    assert ended.tried is not None
+    assert ended.judgement.verdict is not None
+    return Blocked(ended.mail.domain, _host(ended), str(ended.tried.reply), ended.judgement.verdict.reason)
+
+
+def _host(ended: Ended) -> str:
+    return ended.tried.remote.partition(" ")[0] if ended.tried is not None else ""

@@ -26,6 +26,7 @@ writes lists as files. `soft_bounces.count` notes marketing that was given up at
 
 `reputation.judge` pauses mail of which too much bounces or is complained about, with alerts, and `reputation.read` tells how it stands;
 `bulk_senders.watch` notes who has to keep a provider's rules for bulk senders. The worker role calls both.
+`bounce_policies` changes what a workspace does about bounces; `blocked_alerts` tells administrators who refuses its mail.
 
 It owns no table: it composes the outbox's rows and the ledger's events, which one statement writes. It never talks to a receiver, and
 nothing it refuses leaves a trace.

@@ -12,10 +12,13 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.workspaces import Workspace
 from posthouse.intake import reports
 from posthouse.intake.answers import Answer, LaterAnswer, No, Yes
+from posthouse.intake.blocked_alerts import BlockedAlerts
 from posthouse.intake.listener import Listener
 from posthouse.intake.receiver_reports import ReportDesk, Taken
 from posthouse.intake.reports import Clues
 from posthouse.intake.returned import Complaint, Fact, Meaning, Nothing, ReceiverReport, Unsubscribe, meaning
+from posthouse.ledger import bounce_policy
+from posthouse.ledger.bounce_policy import BouncePolicy
 from posthouse.ledger.explain import Explained
 from posthouse.model.limits import CONNECTIONS_PER_ADDRESS, INBOUND_ADDRESSES
 from posthouse.model.words import ReportSource
@@ -23,7 +26,7 @@ from posthouse.runtime import network
 from posthouse.runtime.process import Process
 from posthouse.wire import verp
 from posthouse.wire.smtp_server_events import MessageReceived, Question, RcptTo, ServerConfig
-from posthouse.wire.verp import ReturnToken
+from posthouse.wire.verp import Purpose, ReturnToken
 
 UNKNOWN_RECIPIENT: Final = No(550, "5.1.1", "No such address here; this server takes delivery reports only")
 
@@ -32,7 +35,9 @@ async def main(process: Process) -> None:
     """Serve until the process is asked to stop, then let open transactions end."""
     settings = process.settings.inbound
     async with Directory.open(process) as directory:
-        office = ReturnsOffice(process, directory, return_path_secret(process), ReportDesk(process))
+        office = ReturnsOffice(
+            process, directory, return_path_secret(process), ReportDesk(process), BlockedAlerts(process)
+        )
         listener = Listener(
             lambda _: InboundSession(office),
             log=process.log,
@@ -61,6 +66,7 @@ class ReturnsOffice:
     directory: Directory
     secret: bytes
     desk: ReportDesk
+    blocked: BlockedAlerts
 
     def token(self, address: str) -> ReturnToken | None:
         """What a signed address of ours says; None for every other address.
@@ -72,33 +78,43 @@ class ReturnsOffice:
 
     async def receive(self, token: ReturnToken, mail: MessageReceived) -> No | None:
         """Record what the mail means for the recipient the token names."""
-        meant = self._meaning(token, mail)
+        workspace = await self.directory.workspace_by_number(token.workspace_number)
+        policy = await self._policy(workspace, token)
+        meant = self._meaning(token, mail, policy)
         if isinstance(meant, No):
             return meant
-        workspace = await self.directory.workspace_by_number(token.workspace_number)
         changed = False
         if workspace is not None and not isinstance(meant, Nothing):
-            changed = await self._apply(workspace, token, meant, mail)
+            changed = await self._apply(workspace, token, meant, mail, policy)
         note = _note(meant)
         self.process.log.info(
             "report.received", purpose=token.purpose.name.lower(), meaning=note, changed=changed, octets=len(mail.data)
         )
         return None
 
-    def _meaning(self, token: ReturnToken, mail: MessageReceived) -> Meaning:
+    async def _policy(self, workspace: Workspace | None, token: ReturnToken) -> BouncePolicy:
+        if workspace is None or token.purpose is not Purpose.BOUNCE:
+            return bounce_policy.DEFAULT
+        return await bounce_policy.of(self.process.pool, workspace.workspace_id)
+
+    def _meaning(self, token: ReturnToken, mail: MessageReceived, policy: BouncePolicy) -> Meaning:
         """A report we cannot read is taken all the same: refusing it would only send it round in circles."""
         try:
-            return meaning(token.purpose, mail.mail_from, mail.data)
+            return meaning(token.purpose, mail.mail_from, mail.data, policy.rules)
         except Exception:
             self.process.log.exception("report.unreadable", octets=len(mail.data))
             return Nothing.UNREADABLE
 
-    async def _apply(self, workspace: Workspace, token: ReturnToken, meant: Fact, mail: MessageReceived) -> bool:
+    async def _apply(
+        self, workspace: Workspace, token: ReturnToken, meant: Fact, mail: MessageReceived, policy: BouncePolicy
+    ) -> bool:
         workspace_id = workspace.workspace_id
         if isinstance(meant, ReceiverReport):
             return await self._receiver_reports(workspace, token, mail.data)
         if isinstance(meant, Explained):
-            return await reports.apply_report(self.process, workspace_id, token.recipient_id, meant)
+            return await reports.apply_report(
+                self.process, workspace_id, token.recipient_id, meant, policy, self.blocked
+            )
         clues = self._clues(token, meant, mail.data)
         if isinstance(meant, Unsubscribe):
             return await reports.apply_unsubscribe(self.process, workspace_id, clues)

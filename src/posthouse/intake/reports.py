@@ -11,11 +11,15 @@ from datetime import datetime
 from uuid import UUID
 
 from posthouse.intake import soft_bounces
-from posthouse.ledger import events, report, suppression
+from posthouse.intake.blocked_alerts import Blocked, BlockedAlerts
+from posthouse.ledger import bounce_policy, events, report, suppression
+from posthouse.ledger.bounce_policy import NOTHING, BouncePolicy
+from posthouse.ledger.bounce_rules import BounceClass
 from posthouse.ledger.events import Event
 from posthouse.ledger.explain import Explained
+from posthouse.ledger.report import Reading
 from posthouse.ledger.soft import Soft, is_soft
-from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry
+from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, Entry
 from posthouse.model.limits import REPORTS_OF_A_KIND
 from posthouse.model.words import EventKind, MailClass
 from posthouse.outbox import messages, settled
@@ -24,7 +28,14 @@ from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
 
 
-async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID, said: Explained) -> bool:
+async def apply_report(
+    process: Process,
+    workspace_id: UUID,
+    recipient_id: UUID,
+    said: Explained,
+    policy: BouncePolicy = bounce_policy.DEFAULT,
+    alerts: BlockedAlerts | None = None,
+) -> bool:
     """Records a bounce or delay; a bounce overrides an earlier delivery. False: nothing in it was worth recording."""
     now = process.clock.now()
     async with transaction(process.pool) as connection:
@@ -37,9 +48,12 @@ async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID,
             )
             if first and is_soft(reading.verdict.bounce_class):
                 await _count_soft(connection, workspace_id, row, now)
-        if reading.hard:
-            entry = Entry(EVERYTHING, "hard_bounce")
+        if reading.hard and policy.hard != NOTHING:
+            entry = Entry(policy.hard, HARD_BOUNCE)
             await suppression.add(connection, workspace_id, row.address, entry, row.message_id, "report", now)
+        if alerts is not None and policy.blocked_alert and _is_blocked(reading):
+            blocked = Blocked(row.domain, "", reading.said, reading.verdict.reason)
+            await alerts.note(connection, workspace_id, [blocked], "report")
         data: dict[str, object] = {
             "reason": reading.reason,
             "status": reading.verdict.enhanced,
@@ -48,6 +62,10 @@ async def apply_report(process: Process, workspace_id: UUID, recipient_id: UUID,
         data |= reading.verdict.as_data()
         await _record(process, connection, workspace_id, row, reading.kind, data)
     return True
+
+
+def _is_blocked(reading: Reading) -> bool:
+    return reading.kind is EventKind.LATE_BOUNCE and reading.verdict.bounce_class is BounceClass.BLOCKED
 
 
 async def _count_soft(connection: Connection, workspace_id: UUID, row: RecipientRow, now: datetime) -> None:
@@ -66,7 +84,7 @@ class Clues:
 
 
 async def apply_complaint(process: Process, workspace_id: UUID, clues: Clues) -> bool:
-    """Records that the recipient called the mail spam: no marketing to this address any more."""
+    """Records that the recipient called the mail spam: no marketing to this address any more, or no mail at all."""
     return await _stop_marketing(process, workspace_id, clues, EventKind.COMPLAINED, "complaint")
 
 
@@ -80,12 +98,19 @@ async def _stop_marketing(process: Process, workspace_id: UUID, clues: Clues, ki
         row = await _recipient(connection, workspace_id, clues)
         if row is None:
             return False
-        entry = Entry(MARKETING, reason)
+        entry = Entry(await _scope(connection, workspace_id, kind), reason)
         await suppression.add(
             connection, workspace_id, row.address, entry, row.message_id, "recipient", process.clock.now()
         )
         await _record(process, connection, workspace_id, row, kind, {})
     return True
+
+
+async def _scope(connection: Connection, workspace_id: UUID, kind: EventKind) -> str:
+    """What feedback stops: a complaint what the workspace chose, a wish to unsubscribe marketing."""
+    if kind is not EventKind.COMPLAINED:
+        return MARKETING
+    return (await bounce_policy.of(connection, workspace_id)).complaint
 
 
 async def _recipient(connection: Connection, workspace_id: UUID, clues: Clues) -> RecipientRow | None:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from posthouse.intake.answers import No
 from posthouse.ledger import explain
+from posthouse.ledger.bounce_rules import OwnRule
 from posthouse.ledger.explain import Explained
 from posthouse.ledger.kind import Kind
 from posthouse.model.limits import RECEIVED_HOPS
@@ -59,8 +60,11 @@ ONLY_REPORTS: Final = No(550, "5.7.1", "Only delivery reports are taken at this 
 ONLY_COMPLAINTS: Final = No(550, "5.7.1", "Only feedback reports are taken at this address")
 
 
-def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
-    """What a mail from `mail_from` (empty for the null sender) to an address of this purpose asks for."""
+def meaning(purpose: Purpose, mail_from: str, content: bytes, own: tuple[OwnRule, ...] = ()) -> Meaning:
+    """What a mail from `mail_from` (empty for the null sender) to an address of this purpose asks for.
+
+    `own` are the workspace's own rules for what a bounce means.
+    """
     block, _ = headers.split(content)
     if headers.count(block, "Received") > RECEIVED_HOPS:
         return LOOP
@@ -68,14 +72,14 @@ def meaning(purpose: Purpose, mail_from: str, content: bytes) -> Meaning:
         return ReceiverReport()
     if purpose is Purpose.UNSUBSCRIBE:
         return Nothing.AUTO_REPLY if not mail_from or dsn.is_auto_reply(block) or _is_report(block) else Unsubscribe()
-    found = explain.explain(content)
+    found = explain.explain(content, own)
     # Receivers also send feedback to the return path, which is all they have of an unregistered sender.
     if feedback := _feedback(found):
         return feedback
     if purpose is Purpose.COMPLAINT:
         return _other(block, mail_from, ONLY_COMPLAINTS)
     if found.kind not in _TELLING:
-        found = explain.unnamed(content, from_nobody=not mail_from)
+        found = explain.unnamed(content, own, from_nobody=not mail_from)
     return found if found.kind in _TELLING else _other(block, mail_from, ONLY_REPORTS)
 
 

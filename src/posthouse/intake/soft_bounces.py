@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from posthouse.ledger import soft, suppression
+from posthouse.ledger import bounce_policy, soft, suppression
 from posthouse.ledger.soft import Soft
 from posthouse.ledger.suppression import MARKETING, SOFT_BOUNCES, Entry, New
 from posthouse.outbox import settled
@@ -33,8 +33,13 @@ async def count(
         arrived.discard(key)
         last[key] = each
     await soft.note(connection, workspace_id, [(each, counters[key]) for key, each in last.items()])
+    policy = await bounce_policy.of(connection, workspace_id)
     entry = Entry(MARKETING, SOFT_BOUNCES)
-    new = [New(each.address, entry, each.message_id) for key, each in last.items() if soft.exhausted(counters[key])]
+    new = [
+        New(each.address, entry, each.message_id)
+        for key, each in last.items()
+        if soft.exhausted(counters[key], policy.soft_messages, policy.soft_span)
+    ]
     if new:
         await suppression.add_many(connection, workspace_id, new, said_by, now)
 

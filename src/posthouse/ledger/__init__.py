@@ -7,7 +7,7 @@ provider thousands in a day),
 `event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to, each with scope,
 reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message),
 `mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
-many that somebody was told). `dmarc_reports` with `dmarc_rows`, `dmarc_failures`, and `tls_reports` with `tls_report_policies` and
+many that somebody was told). `bounce_policies` keeps what a workspace does about bounces where it chose otherwise than everybody. `dmarc_reports` with `dmarc_rows`, `dmarc_failures`, and `tls_reports` with `tls_report_policies` and
 `tls_report_failures` hold what receivers report about a workspace's domains, each report once.
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
@@ -18,7 +18,7 @@ sent marketing.
 
 What a failure means. `classify.of_reply` judges a reply heard on the wire, `explain.explain` a whole mail that came back: `kind` says what
 it is, the wire's `notice` and `dsn` whom it is about, and the same `classify` what that means, by the rules of `bounces.toml`
-(`bounce_rules`). `report.reading` says what of it to record for the one recipient the return path names. All of this is pure.
+(`bounce_rules`), after the workspace's own (`bounce_policy`, with what each outcome does). `report.reading` says what of it to record for the one recipient the return path names. All of this is pure.
 
 `reputation` counts, `providers` (pure) says who takes mail for a domain, `breakers` (pure) says when bounces or complaints are too many.
 

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -31,6 +31,19 @@ class Meaning:
     bounce_class: BounceClass
     reason: str
     rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRule:
+    """A rule somebody wrote for one workspace: these words (lower case, "*" bridges any text) under this status code mean that.
+
+    Either may be empty; `status` is a whole code or its beginning.
+    """
+
+    match: str
+    bounce_class: BounceClass
+    reason: str
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,28 @@ class Rules:
     def of_code(self, code: str) -> Meaning | None:
         """What an SMTP code means by itself; None when it may be anything."""
         return self.codes.get(code)
+
+
+def own(rules: tuple[OwnRule, ...], texts: Sequence[str], code: str, enhanced: str) -> Meaning | None:
+    """What the first of a workspace's own rules that fits says. Each text is read once per piece of a rule, however it is written."""
+    plain = [normal(text) for text in texts]
+    for status, rule in _compiled(rules):
+        if status and not f"{enhanced}.".startswith(f"{status}."):
+            continue
+        if found := next((meaning for text in plain if (meaning := rule.meaning(text, code))), None):
+            return found
+    return None
+
+
+@lru_cache(64)
+def _compiled(rules: tuple[OwnRule, ...]) -> tuple[tuple[str, _Rule], ...]:
+    return tuple((each.status, _own_rule(number, each)) for number, each in enumerate(rules, 1))
+
+
+def _own_rule(number: int, rule: OwnRule) -> _Rule:
+    pieces = tuple(rule.match.split("*"))
+    words, bridged = ((), (pieces,)) if len(pieces) > 1 else (pieces, ())
+    return _Rule(f"own rule {number}", rule.bounce_class, rule.reason, words, bridged, (), ())
 
 
 def normal(text: str) -> str:

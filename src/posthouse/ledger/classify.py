@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from posthouse.ledger import bounce_rules
-from posthouse.ledger.bounce_rules import BounceClass, Meaning
+from posthouse.ledger.bounce_rules import BounceClass, Meaning, OwnRule
 from posthouse.model.outcome import Stage
 
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
@@ -44,10 +44,12 @@ class Verdict:
         return {"class": str(self.bounce_class), "class_reason": self.reason, "rule": self.rule}
 
 
-def of_reply(code: int, enhanced: str | None, text: str, stage: Stage, hosts: Sequence[str] = ()) -> Verdict:
+def of_reply(
+    code: int, enhanced: str | None, text: str, stage: Stage, hosts: Sequence[str] = (), own: tuple[OwnRule, ...] = ()
+) -> Verdict:
     """The meaning of an SMTP reply at this stage. `hosts`: who spoke and the recipient's domain, in lower case."""
     said = f"{text} (in reply to end of DATA)" if stage is Stage.DOT else text
-    verdict = of_words([said], str(code) if code else "", enhanced or "", hosts)
+    verdict = of_words([said], str(code) if code else "", enhanced or "", hosts, own)
     if verdict.bounce_class is BounceClass.HARD and stage in _BEFORE:
         return replace(verdict, bounce_class=BounceClass.BLOCKED, reason="sender_rejected")
     return verdict
@@ -58,14 +60,16 @@ def of_line(line: str) -> Verdict:
     return of_words([line], "", "", ())
 
 
-def of_words(texts: Sequence[str], code: str, enhanced: str, hosts: Sequence[str]) -> Verdict:
+def of_words(
+    texts: Sequence[str], code: str, enhanced: str, hosts: Sequence[str], own: tuple[OwnRule, ...] = ()
+) -> Verdict:
     """The meaning of what was said, in the order of how much it may be trusted: diagnosis first, the notice around it last.
 
-    `code` and `enhanced` are empty where no field gives them; they are then looked for in the texts.
+    `code` and `enhanced` are empty where no field gives them; they are then looked for in the texts. `own` are asked before all others.
     """
     code = code or _first_code(texts)
     enhanced = _better(enhanced, _first_enhanced(texts))
-    meaning = _meaning(texts, code, enhanced, hosts)
+    meaning = (own and bounce_rules.own(own, texts, code, enhanced)) or _meaning(texts, code, enhanced, hosts)
     if meaning.bounce_class is BounceClass.HARD:
         meaning = _doubted(meaning, texts, code, enhanced)
     return Verdict(meaning.bounce_class, meaning.reason, meaning.rule, int(code or 0), enhanced)

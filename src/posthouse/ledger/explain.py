@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from posthouse.ledger import classify, kind
-from posthouse.ledger.bounce_rules import BounceClass
+from posthouse.ledger.bounce_rules import BounceClass, OwnRule
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.kind import Kind
 from posthouse.wire import arf, dsn, headers, notice, notice_addresses, reports
@@ -69,18 +69,18 @@ class Explained:
     feedback: str = ""
 
 
-def explain(content: bytes) -> Explained:
-    """Read a mail that came back. Never raises."""
+def explain(content: bytes, own: tuple[OwnRule, ...] = ()) -> Explained:
+    """Read a mail that came back; `own` rules are asked before all others. Never raises."""
     read = notice.read(content)
-    found = _explained(read)
+    found = _explained(read, own)
     wrapped = found.kind is Kind.BOUNCE or (found.kind is Kind.OTHER and not read.text.strip())
     if wrapped and not read.status and _is_report(read.returned):
-        inner = _explained(notice.read(read.inside))  # a report that somebody on the way put into another message
+        inner = _explained(notice.read(read.inside), own)  # a report that somebody on the way put into another message
         return inner if inner.recipients else found
     return found
 
 
-def unnamed(content: bytes, *, from_nobody: bool) -> Explained:
+def unnamed(content: bytes, own: tuple[OwnRule, ...] = (), *, from_nobody: bool) -> Explained:
     """Read a mail that `explain` makes nothing of, and that came to the return path of one mail: it needs to name nobody.
 
     `from_nobody`: it came with the null sender. Never raises.
@@ -90,12 +90,12 @@ def unnamed(content: bytes, *, from_nobody: bool) -> Explained:
     if found not in {Kind.BOUNCE, Kind.DELAY}:
         return Explained(found, ())
     spoken = list(_spoken(read.text))
-    verdict = classify.of_words(spoken, "", "", ())
+    verdict = classify.of_words(spoken, "", "", (), own)
     action = "delayed" if found is Kind.DELAY else "failed"
     return Explained(found, (Affected("", verdict, action, next(iter(spoken), "")),))
 
 
-def _explained(read: Notice) -> Explained:
+def _explained(read: Notice, own: tuple[OwnRule, ...]) -> Explained:
     message_id = reports.message_id_of(read.returned)
     if read.feedback:
         complaint = arf.of_feedback(read.feedback, b"")
@@ -104,15 +104,17 @@ def _explained(read: Notice) -> Explained:
         return Explained(found, about, message_id, feedback=complaint.feedback_type or "abuse")
     report = dsn.of_status(read.status, b"") if read.status else None
     if report is not None and report.recipients:
-        return _of_report(report.recipients, report.reporting_mta, read, message_id)
-    return _of_words(read, message_id)
+        return _of_report(report.recipients, report.reporting_mta, read, message_id, own)
+    return _of_words(read, message_id, own)
 
 
 def _is_report(header: Header) -> bool:
     return b"multipart/report" in (headers.first(header, "Content-Type") or b"").lower()
 
 
-def _of_report(recipients: tuple[RecipientReport, ...], reporter: str, read: Notice, message_id: str) -> Explained:
+def _of_report(
+    recipients: tuple[RecipientReport, ...], reporter: str, read: Notice, message_id: str, own: tuple[OwnRule, ...]
+) -> Explained:
     found = kind.of_actions({each.action for each in recipients if each.action})
     told = {about.address.lower(): about.text for about in _about(read)}
     affected: dict[str, Affected] = {}
@@ -120,21 +122,22 @@ def _of_report(recipients: tuple[RecipientReport, ...], reporter: str, read: Not
         address = _address_of(each)
         if address and each.action in _COUNTED[found]:
             said = [told.get(address.lower(), ""), read.text if len(recipients) == 1 else ""]
-            affected.setdefault(address.lower(), _affected(address, each, reporter, said))
+            affected.setdefault(address.lower(), _affected(address, each, reporter, said, own))
     if not affected:
-        return _of_words(read, message_id, found)
+        return _of_words(read, message_id, own, found)
     return Explained(found, tuple(affected.values()), message_id, reporter)
 
 
-def _affected(address: str, each: RecipientReport, reporter: str, said: list[str]) -> Affected:
+def _affected(
+    address: str, each: RecipientReport, reporter: str, said: list[str], own: tuple[OwnRule, ...]
+) -> Affected:
     hosts = tuple(name.lower() for name in (each.remote_mta, address.rpartition("@")[2], reporter) if name)
-    verdict = classify.of_words(
-        [each.diagnostic, *(text for one in said for text in _spoken(one))], "", each.status, hosts
-    )
+    texts = [each.diagnostic, *(text for one in said for text in _spoken(one))]
+    verdict = classify.of_words(texts, "", each.status, hosts, own)
     return Affected(address, verdict, each.action, each.diagnostic, each.remote_mta, each.original_recipient)
 
 
-def _of_words(read: Notice, message_id: str, found: Kind | None = None) -> Explained:
+def _of_words(read: Notice, message_id: str, own: tuple[OwnRule, ...], found: Kind | None = None) -> Explained:
     found = found or kind.of_notice(read)
     if found in {Kind.COMPLAINT, Kind.OPT_OUT}:
         return Explained(found, tuple(_complainant("", read)), message_id)
@@ -144,7 +147,7 @@ def _of_words(read: Notice, message_id: str, found: Kind | None = None) -> Expla
     affected = []
     for about in _about(read) or _in_subject(read) or _original_recipients(read):
         texts = [*_spoken(about.text), read.text]
-        verdict = classify.of_words(texts, "", "", (about.address.rpartition("@")[2].lower(),))
+        verdict = classify.of_words(texts, "", "", (about.address.rpartition("@")[2].lower(),), own)
         affected.append(Affected(about.address, verdict, action, next(_spoken(about.text), "")))
     if (
         not affected

@@ -357,3 +357,10 @@ DELETE FROM dmarc_failures WHERE workspace_id = $1 AND received_at < $2;
 
 -- name: forget_tls_reports
 DELETE FROM tls_reports WHERE workspace_id = $1 AND received_at < $2;
+
+-- name: bounce_policy
+SELECT policy FROM bounce_policies WHERE workspace_id = $1;
+
+-- name: choose_bounce_policy
+INSERT INTO bounce_policies (workspace_id, policy, changed_at) VALUES ($1, $2, $3)
+ON CONFLICT (workspace_id) DO UPDATE SET policy = EXCLUDED.policy, changed_at = EXCLUDED.changed_at;

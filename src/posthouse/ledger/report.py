@@ -17,12 +17,13 @@ _NOTHING_SAID = Affected("", Verdict(BounceClass.UNKNOWN, "unexplained", "nothin
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What to record: the event, what it says of the address, and the sentence a person reads."""
+    """What to record: the event, what it says of the address, the sentence a person reads, and what was said."""
 
     kind: EventKind
     verdict: Verdict
     reason: str
     remote: str
+    said: str = ""
 
     @property
     def hard(self) -> bool:
@@ -36,9 +37,11 @@ def reading(explained: Explained, address: str) -> Reading | None:
     words = " ".join(part.diagnosis.split()) or part.verdict.enhanced or "no reason given"
     remote = part.remote or explained.reporter
     if explained.kind is Kind.BOUNCE and part.action != "delayed":
-        return Reading(EventKind.LATE_BOUNCE, part.verdict, f"Returned after delivery: {words}", remote)
+        return Reading(EventKind.LATE_BOUNCE, part.verdict, f"Returned after delivery: {words}", remote, words)
     if explained.kind in {Kind.BOUNCE, Kind.DELAY}:
-        return Reading(EventKind.DELAYED, part.verdict, f"Delayed at {remote or 'the receiver'}: {words}", remote)
+        return Reading(
+            EventKind.DELAYED, part.verdict, f"Delayed at {remote or 'the receiver'}: {words}", remote, words
+        )
     return None
 
 

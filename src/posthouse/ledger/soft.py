@@ -17,6 +17,7 @@ from posthouse.runtime.postgres import Connection
 
 MESSAGES: Final = 7
 SPAN: Final = timedelta(days=14)
+"""What a workspace has that chose no other (requirements AMB-25)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ def counted(before: Counter | None, delivered: bool, now: datetime) -> Counter:
     return replace(before, messages=before.messages + 1, last_at=now)
 
 
-def exhausted(counter: Counter) -> bool:
-    """Whether marketing to the address stops."""
-    return counter.messages >= MESSAGES and counter.last_at - counter.first_at >= SPAN
+def exhausted(counter: Counter, messages: int = MESSAGES, span: timedelta = SPAN) -> bool:
+    """Whether marketing to the address stops; with `messages` 0 it never does."""
+    return 0 < messages <= counter.messages and counter.last_at - counter.first_at >= span
 
 
 async def counters_of(connection: Connection, workspace_id: UUID, addresses: Collection[str]) -> dict[str, Counter]:

@@ -19,6 +19,7 @@ PATHS = [
     "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend",
     "/suppressions", "/suppressions?address=nobody", "/suppressions/new", "/suppressions/import", "/suppressions/invalid",
     "/suppressions/remove?address=nobody@x.test", "/suppressions/invalid/clear?address=nobody@x.test", "/settings", "/settings/bounce-domains",
+    "/settings/bounce-rules?reply=550+no",
     "/settings/you", "/settings/audit", "/alerts", "/suppressions/list-check", "/webhooks", "/webhooks/new", "/nowhere",
 ]  # fmt: skip
 

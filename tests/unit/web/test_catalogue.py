@@ -37,7 +37,7 @@ def test_translations_keep_the_places_for_values() -> None:
 def test_the_refusals_are_still_said_by_somebody() -> None:
     sources = [
         path.read_text(encoding="utf-8")
-        for room in ("accounts", "intake", "webhooks", "wire")
+        for room in ("accounts", "intake", "ledger", "webhooks", "wire")
         for path in (ROOT / "src/posthouse" / room).glob("*.py")
     ]
     for sentence in REFUSALS:

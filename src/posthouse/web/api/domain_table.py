@@ -3,7 +3,7 @@
 from typing import Final
 
 from posthouse.model.words import Scope
-from posthouse.web.api import bounce_domains, domains, list_checks
+from posthouse.web.api import bounce_domains, bounce_policies, domains, list_checks
 from posthouse.web.api.operation import Operation, Reply, Schema
 
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
@@ -17,6 +17,10 @@ Makes a new RSA and a new Ed25519 key under selectors of their own. Publish thei
 its way; then remove them and the keys. Keys that a pool has for itself are not replaced."""
 _KEY_GONE: Final = """\
 A key that mail is signed with stays, and one that was retired less than a week ago too. A new key that has not taken over yet may go."""
+_BOUNCE_RULES: Final = """\
+The rules are asked in their order, before those every workspace has; the first that fits decides. Words are compared with what the receiver
+said in lower case, without addresses, each run of blanks as one. A temporary failure (4yz) is never hard, nor is one that came before the
+recipient was named, whatever a rule says; and what is blocked is never counted against an address."""
 _BOUNCES: Final = """\
 The domain has to be an alias (CNAME) of `target` in the DNS before it can be added; aliases of aliases count. Mail whose From belongs to the
 same organisation returns to it from then on, so that SPF aligns for DMARC. It is asked about daily; while its alias leads elsewhere the
@@ -204,6 +208,39 @@ DOMAIN_OPERATIONS: Final[tuple[Operation, ...]] = (
         {200: Reply("It is not used any more.", (bounce_domains.BounceDomainView,))},
         problems=(404,),
         path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "GET",
+        "/v1/bounce-rules",
+        "showBounceRules",
+        "What happens with mail that comes back",
+        Scope.READ,
+        bounce_policies.show,
+        {200: Reply("What each outcome does, and the workspace's own rules.", (bounce_policies.BounceRules,))},
+        group="Domains",
+    ),
+    Operation(
+        "PUT",
+        "/v1/bounce-rules",
+        "chooseBounceRules",
+        "Choose what happens with mail that comes back",
+        Scope.MANAGE,
+        bounce_policies.choose,
+        {200: Reply("What is chosen, from the next failure on.", (bounce_policies.BounceRules,))},
+        problems=(400, 408, 413, 415, 422),
+        description=_BOUNCE_RULES,
+        body=bounce_policies.BODY,
+        example={
+            "hard": "everything",
+            "soft_messages": 7,
+            "soft_days": 14,
+            "blocked": "alert",
+            "complaint": "marketing",
+            "rules": [
+                {"match": "mailbox * closed for good", "status": "5.2", "class": "hard", "reason": "mailbox_disabled"}
+            ],
+        },
         group="Domains",
     ),
     Operation(

@@ -3,7 +3,7 @@
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`, `reputation_pages`, `queue_pages`,
 `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `list_pages`, `key_pages`, `webhook_pages`,
-`settings_pages`, `alert_pages`, `bounce_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
+`settings_pages`, `alert_pages`, `bounce_pages`, `bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
 piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
 and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
 entry, and a redirect (303) leads to what is to be seen next.
@@ -22,6 +22,7 @@ from posthouse.web.pages import (
     alert_pages,
     assets,
     bounce_pages,
+    bounce_rule_pages,
     domain_pages,
     home,
     invalid_pages,
@@ -126,6 +127,8 @@ _signed_in: Final = Router(
         bounce_pages.bounce_verify,
         bounce_pages.bounce_remove,
         bounce_pages.domain_alignment,
+        bounce_rule_pages.bounce_rules_page,
+        bounce_rule_pages.bounce_rules_save,
         sign_in_pages.sign_out,
     ],
 )

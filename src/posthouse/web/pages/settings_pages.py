@@ -24,6 +24,7 @@ from posthouse.web.text import LANGUAGES
 _TABS: Final = (
     {"name": "workspace", "href": "/settings", "label": N_("Workspace")},
     {"name": "bounces", "href": "/settings/bounce-domains", "label": N_("Email Custom Bounce Domains")},
+    {"name": "bounce-rules", "href": "/settings/bounce-rules", "label": N_("Bounce rules")},
     {"name": "you", "href": "/settings/you", "label": N_("You")},
     {"name": "alerts", "href": "/alerts", "label": N_("Alerts")},
     {"name": "webhooks", "href": "/webhooks", "label": N_("Webhooks")},
