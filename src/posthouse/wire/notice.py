@@ -25,7 +25,7 @@ _REPORTS: Final = frozenset({
 
 # Where a notice ends and the returned message begins: a line of its own that says so, in the words of dozens of systems.
 _MARKS: Final = (
-    r"original (?:message|mail|e-mail)", r"(?:unsent|returned|undelivered|failed|bounced) (?:message|mail)(?! notification| text)",
+    r"original (?:message|mail|e-mail)(?! was (?:received|sent))", r"(?:unsent|returned|undelivered|failed|bounced) (?:message|mail)(?! notification| text)",
     r"(?:message|mail) (?:text|headers?|header) follows?", r"(?:message|original) headers? follow", r"header of the (?:failed|original)",
     r"below (?:this|the next) line is a copy", r"(?:here|this|below|following|enclosed) is (?:a|the) copy of (?:the|your) message",
     r"this is a copy of (?:the|your) message", r"(?:copy|text) of (?:the |your )?(?:original )?message",
@@ -40,7 +40,7 @@ _MARKS: Final = (
     r"alkuperäinen viesti", r"oryginalna wiadomość", r"kopia wiadomości", r"původní zpráva", r"kopie zprávy", r"eredeti üzenet",
     r"исходное (?:сообщение|письмо)", r"копия (?:сообщения|письма)", r"оригинал(?:ьное)? (?:сообщени|письм)", r"текст письма",
     r"özgün (?:ileti|mesaj)", r"orijinal (?:ileti|mesaj)", r"元の(?:メッセージ|メール)", r"送信(?:された)?メール(?:の)?内容", r"以下は.*コピー",
-    r"原始(?:邮件|郵件|信息|信件)", r"原(?:邮件|郵件|信)(?:内容|标题|標題)?", r"原郵件", r"원본 (?:메시지|메일)",
+    r"原始(?:邮件|郵件|信息|信件)", r"原(?:邮件|郵件|信)(?!信息|資訊)(?:内容|标题|標題)?", r"原郵件", r"원본 (?:메시지|메일)",
 )  # fmt: skip
 _RULE: Final = r"[ \t\-_=*#|>.:~+]{0,80}+"
 _LEAD: Final = r"(?:(?:the|your|an?|attached|enclosed|below|here|following|is|are|copy|of|text|full|first|part|lines|from|contents?) ){0,7}"

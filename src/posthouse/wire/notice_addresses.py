@@ -46,6 +46,12 @@ _NOT_RECIPIENT: Final = re.compile(
     r"authenticated|mail_from|from[:=]? ?<|sender[:=]? ?<|sender address|wenden sie|contactez|contacte|contatt",
     re.IGNORECASE,
 )
+# Even in a reply of a server or a sentence about what failed: whom to write to about it, and who wrote.
+_SOMEBODY_ELSE: Final = re.compile(
+    r"(?:contact(?: us at| to)?|write to|error to|report to|e-?mail to|complain(?:ts)? to|assistance,? \S* ?\S* ?\S*|sent by|proveniente da|inviato da|"
+    r"envoyé par|enviado por|gesendet von|wysłan[ya] przez|odeslan[áý])\W*$",
+    re.IGNORECASE,
+)
 _FAILING: Final = re.compile(
     r"deliver|recipient|rcpt|address|mailbox|reach|user|send|message to|mail to|fail|reject|unknown|invalid|exist|quota|full|zustell|empf|"
     r"destinat|remis|envi|entreg|consegn|bezorg|aflever|lever|dostarcz|doruč|kézbes|teslim|ulet|достав|адрес|届|宛|配信|送達|投递|無法|无法|退信|전송|배달",
@@ -122,7 +128,10 @@ def _in_line(line: str, position: int) -> Iterator[Named]:
     for found in islice(ADDRESS.finditer(line), _LINE_ADDRESSES):
         before, after = line[max(0, found.start() - _NEAR_CHARS) : found.start()], line[found.end() :][:_NEAR_CHARS]
         address = _ASSIGNED.sub("", found[0].strip("'.`*|{}&-")).rstrip(".-_")
-        if _is_address(address) and not before.rstrip("<[ (").lower().endswith(_NO_ADDRESS_FOLLOWS):
+        elsewhere_told = before.rstrip("<[ (").lower().endswith(_NO_ADDRESS_FOLLOWS) or _SOMEBODY_ELSE.search(
+            before[-60:]
+        )
+        if _is_address(address) and not elsewhere_told:
             yield Named(address, _way(before, after, elsewhere), position + found.start())
 
 

@@ -122,3 +122,32 @@ def test_no_octets_stop_the_reader(content: bytes) -> None:
 )
 def test_no_repetition_takes_long(piece: str) -> None:
     explain(mail("failure notice", piece * (200_000 // len(piece))))
+
+
+LETTERS = (
+    ("Zpráva nebyla doručena", "Zpráva pro bob@there.test nebyla doručena, protože schránka je plná.", "soft mailbox_full"),
+    ("Wiadomość odrzucona", "Wiadomość do bob@there.test została odrzucona przez filtr antyspamowy.", "blocked content"),
+    ("Nie można dostarczyć", "Wiadomość nie została dostarczona.\n\n<bob@there.test>:\nKonto o podanej nazwie nie istnieje", "hard no_such_mailbox"),
+    ("Недоставленное сообщение", "Ваше письмо не доставлено.\n\n<bob@there.test>: учётная запись заблокирована", "soft mailbox_disabled"),
+    ("Лист не доставлено", "Ваш лист не може бути доставлений: bob@there.test\nкористувача не існує", "hard no_such_mailbox"),
+    ("Message rejeté", "Votre message à bob@there.test a été rejeté par notre filtre anti-spam.", "blocked content"),
+    ("Onbestelbaar", "bob@there.test\nHet e-mailadres kan niet worden gevonden.", "hard no_such_mailbox"),
+    ("Teslim edilemedi", "bob@there.test adresine ileti teslim edilemedi. Posta kutusu dolu.", "soft mailbox_full"),
+    ("系统退信", "您的邮件被退回\n原邮件信息：\n收件人： bob@there.test\n退信原因： 邮件地址不存在", "hard no_such_mailbox"),
+    ("Undeliverable", "bob@there.test, ERROR CODE :541 - 5.4.1 Mail rejected by destination domain", "blocked reputation"),
+    ("Unzustellbar", "Ihre Nachricht an bob@there.test wurde nicht zugestellt.\n\n554 Ask your postmaster to contact tosa@help.test", "unknown unexplained"),
+    ("DELIVERY FAILURE", "was not delivered to:\n\n bob@there.test\n\nbecause:\n\n No route found to domain BRANCH", "soft not_reachable"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "text", "wanted"), LETTERS)
+def test_letters_of_many_systems_name_their_recipient_and_reason(subject: str, text: str, wanted: str) -> None:
+    content = mail(subject, text, more="Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n")
+    (found,) = told(content)
+    assert (found[0], f"{found[1]} {found[2]}") == ("bob@there.test", wanted)
+
+
+def test_a_warning_that_begins_like_a_returned_message_is_read_to_its_end() -> None:
+    warning = "THIS IS A WARNING MESSAGE ONLY\n\nThe original message was received today\n\n<bob@there.test>... Deferred: Connection timed out\n"
+    found = explain(mail("Warning: could not send message for past 4 hours", warning))
+    assert (found.kind, found.recipients[0].address) == (Kind.DELAY, "bob@there.test")
