@@ -208,6 +208,18 @@ async def test_a_redacted_complaint_is_about_the_return_path_it_quotes(office: O
     assert (await office.kinds(), await office.suppressed()) == (["complained"], [("marketing", "complaint")])
 
 
+async def test_a_complaint_to_the_address_in_the_message_s_header_is_about_its_only_recipient(office: Office) -> None:
+    known = office.recipient_id
+    office.recipient_id = await office.process.pool.fetchval(
+        "SELECT message_id FROM outbox WHERE recipient_id = $1", known
+    )
+    to = office.address(Purpose.COMPLAINT)
+    office.recipient_id = known
+    complaint = arf.write(arf.Complaint("abuse", "fbl/1"), "fbl@example.org", to, NOW, bytes(16))
+    assert (await office.deliver(to, complaint, "fbl@example.org"))[0] == 250
+    assert (await office.kinds(), await office.suppressed()) == (["complained"], [("marketing", "complaint")])
+
+
 async def test_a_bounce_that_names_nobody_is_about_whom_the_return_path_names(office: Office) -> None:
     content = (
         b"From: MAILER-DAEMON@mx.test\r\nSubject: Undeliverable mail\r\n\r\nNot delivered: 550 5.1.1 User unknown\r\n"

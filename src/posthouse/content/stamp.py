@@ -1,5 +1,7 @@
 """What the house adds to every message: an identity, a date and the name receivers report under."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -12,6 +14,9 @@ from posthouse.wire import headers
 from posthouse.wire.addresses import Mailbox
 
 _SENDER_ID: Final = "posthouse"  # Gmail wants 5-15 characters that stay the same over everything one platform sends
+
+_OTHERS: Final = re.compile(r"[^a-z0-9._]+")
+_MAILING_CHARS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,30 @@ def _date_text(second: datetime) -> str:
     return format_datetime(second)
 
 
-def stamp(message_id: UUID, sender: Mailbox, mail_class: MailClass, workspace_number: int, now: datetime) -> Stamp:
-    """The stamp of one message. Its Message-ID lives in the sender's own domain and carries the id's 74 random bits."""
+def stamp(
+    message_id: UUID,
+    sender: Mailbox,
+    mail_class: MailClass,
+    workspace_number: int,
+    now: datetime,
+    tags: Sequence[str] = (),
+) -> Stamp:
+    """The stamp of one message. Its Message-ID lives in the sender's own domain and carries the id's 74 random bits.
+
+    Complaints are counted by each part of Feedback-ID: the mailing, which is the first tag of marketing, the class, the workspace, us.
+    """
+    mailing = _mailing(tags[0]) if tags and mail_class is MailClass.MARKETING else ""
     return Stamp(
         message_id=f"<{message_id}@{sender.domain}>",
         date=now,
-        feedback_id=f"{mail_class}:{workspace_number}:{_SENDER_ID}",
+        feedback_id=f"{mailing}{mail_class}:{workspace_number}:{_SENDER_ID}",
     )
+
+
+def _mailing(tag: str) -> str:
+    """A tag as a part of Feedback-ID; nothing of one that may hold an address, since it is there for all to read."""
+    name = "" if "@" in tag else _OTHERS.sub("-", tag.lower())[:_MAILING_CHARS].strip("-")
+    return f"{name}:" if name else ""
 
 
 def restamp(content: bytes, stamp: Stamp) -> bytes:

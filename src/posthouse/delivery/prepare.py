@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -11,11 +12,12 @@ from posthouse.delivery.courier import Envelope
 from posthouse.delivery.signing import Signing
 from posthouse.intake import contents
 from posthouse.model.limits import HELD_BODY_OCTETS
-from posthouse.model.words import Pool
+from posthouse.model.words import MailClass, Pool
 from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process
-from posthouse.wire import dkim, verp
+from posthouse.wire import dkim, headers, verp
 from posthouse.wire.addresses import is_ascii
+from posthouse.wire.dkim_keys import SigningKey
 from posthouse.wire.verp import Purpose
 
 _CACHE: Final = 64  # signed messages kept for their other recipients: claims come in runs of the same message
@@ -23,7 +25,7 @@ _CACHE: Final = 64  # signed messages kept for their other recipients: claims co
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A message as it goes over the wire: the DKIM-Signature fields, then the content."""
+    """A message as it goes over the wire: the DKIM-Signature fields (and CFBL fields they cover), then the content."""
 
     signature: bytes
     content: bytes
@@ -85,7 +87,28 @@ class Preparer:
 
     async def _signed_anew(self, mail: Claimed, pool: Pool | None, content: bytes) -> Signed:
         keys = await self._directory.signing_keys(mail.workspace_id, mail.message.sender.rpartition("@")[2], pool)
-        return Signed(await self._signing.sign(dkim.drafts(content, keys, self._process.clock.now())), content)
+        complaints = await self._complaint_fields(mail, keys, content)
+        drafts = dkim.drafts(complaints + content if complaints else content, keys, self._process.clock.now())
+        return Signed(await self._signing.sign(drafts) + complaints, content)
+
+    async def _complaint_fields(self, mail: Claimed, keys: Sequence[SigningKey], content: bytes) -> bytes:
+        """Where receivers may send complaints without being asked to (RFC 9477), for mail that is sent to many.
+
+        They believe it only at the domain of From or below, under a signature of that domain which covers it (3.1). The address names
+        the message: it is one for all its recipients, as the signature is.
+        """
+        domain = mail.message.sender.rpartition("@")[2].lower()
+        proves = any(f".{domain}".endswith(f".{key.domain}") for key in keys)
+        if mail.message.mail_class is not MailClass.MARKETING or not proves:
+            return b""
+        workspace = await self._directory.workspace(mail.workspace_id)
+        own = await self._directory.bounce_domain(mail.workspace_id, domain) if workspace.bounce_processing else None
+        if own is None or not f".{own}".endswith(f".{domain}") or _has_complaint_address(content):
+            return b""
+        local = verp.encode(Purpose.COMPLAINT, workspace.number, mail.message.message_id, self._secret)
+        return (f"CFBL-Address: {local}@{own}; report=arf\r\nCFBL-Feedback-ID: {mail.message.message_id}\r\n").encode(
+            "ascii"
+        )
 
     async def _content(self, mail: Claimed) -> bytes:
         message = mail.message
@@ -96,3 +119,9 @@ class Preparer:
         content = await contents.content(self._process, self._directory, mail.workspace_id, message.message_id)
         assert content is not None, "retention removes no body that is still promised"
         return content
+
+
+def _has_complaint_address(content: bytes) -> bool:
+    """Whether its sender has an address of his own for complaints."""
+    block, _ = headers.split(content)
+    return headers.first(block, "CFBL-Address") is not None

@@ -269,7 +269,7 @@ def _raw_problem(content: bytes, at: str) -> FieldProblem | None:
 
 def _stamp(fields: _Fields, context: Context, message_id: UUID, sender: Mailbox) -> Stamp:
     mail_class = fields.mail_class or context.submitter.default_class
-    return stamp(message_id, sender, mail_class, context.submitter.workspace_number, context.now)
+    return stamp(message_id, sender, mail_class, context.submitter.workspace_number, context.now, fields.tags)
 
 
 def _submission(fields: _Fields, context: Context, **composed: Any) -> Submission:  # noqa: ANN401

@@ -70,7 +70,9 @@ def again(
     now: datetime,
 ) -> Submission:
     """The original under the new `message_id`. Its schedule and expiry were about the first time and are not kept. Pure."""
-    marks = stamp(message_id, Mailbox(original.sender), original.mail_class, submitter.workspace_number, now)
+    marks = stamp(
+        message_id, Mailbox(original.sender), original.mail_class, submitter.workspace_number, now, original.tags
+    )
     return Submission(
         source=Source.MANUAL if submitter.credential_kind == "user" else Source.API,
         sender=original.sender,

@@ -31,6 +31,22 @@ def test_the_house_adds_an_identity_in_the_senders_domain_a_date_and_a_feedback_
     assert first(header, "Feedback-ID") == b"transactional:7:posthouse"
 
 
+@pytest.mark.parametrize(
+    ("mail_class", "tags", "wanted"),
+    [
+        (MailClass.MARKETING, ("Autumn Sale 2026", "b"), "autumn-sale-2026:marketing:7:posthouse"),
+        (MailClass.MARKETING, ("a:b:c",), "a-b-c:marketing:7:posthouse"),
+        (MailClass.MARKETING, ("for-anna@example.org",), "marketing:7:posthouse"),
+        (MailClass.MARKETING, ("???",), "marketing:7:posthouse"),
+        (MailClass.TRANSACTIONAL, ("order-4711",), "transactional:7:posthouse"),
+    ],
+)
+def test_complaints_are_counted_by_mailing_class_and_workspace(
+    mail_class: MailClass, tags: tuple[str, ...], wanted: str
+) -> None:
+    assert stamp(ID, ANN, mail_class, 7, NOW, tags).feedback_id == wanted
+
+
 def test_a_page_alone_gets_a_text_beside_it() -> None:
     found = walk(render(Draft(ANN, html="<h1>Hi</h1><p>See <a href='https://x.test/y'>this</a></p>"), STAMP, ENTROPY))
     assert [part.content_type for part in found] == ["text/plain", "text/html"]

@@ -17,9 +17,10 @@ from posthouse.model.words import MailClass
 from posthouse.outbox import bodies
 from posthouse.outbox.claims import Claimed, Message
 from posthouse.runtime.process import Process
-from posthouse.wire import dkim_keys
+from posthouse.wire import dkim_keys, headers, verp
 from posthouse.wire.dkim import Draft
 from posthouse.wire.dkim_keys import Algorithm
+from posthouse.wire.verp import Purpose, ReturnToken
 
 pytestmark = pytest.mark.anyio
 
@@ -33,11 +34,13 @@ class SlowSigning:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.drafts: Sequence[Draft] = ()
         self.may = asyncio.Event()
         self.breaks = False
 
     async def sign(self, drafts: Sequence[Draft]) -> bytes:
         self.asked += 1
+        self.drafts = drafts
         await self.may.wait()
         if self.breaks:
             raise ValueError("no key")
@@ -45,11 +48,13 @@ class SlowSigning:
 
 
 class StubDirectory:
+    own: str | None = None
+
     async def workspace(self, workspace_id: UUID) -> SimpleNamespace:
         return SimpleNamespace(number=1, bounce_processing=True)
 
-    async def bounce_domain(self, *_: object) -> None:
-        return None
+    async def bounce_domain(self, *_: object) -> str | None:
+        return self.own
 
     async def signing_keys(self, *_: object) -> list[dkim_keys.SigningKey]:
         return [KEY]
@@ -115,3 +120,63 @@ async def test_large_messages_are_not_kept(preparer: tuple[Preparer, SlowSigning
     for mail in recipients(2, HELD_BODY_OCTETS + 1):
         await prepare.prepare(mail)
     assert signing.asked == 2
+
+
+def marketing(content: bytes = b"From: ann@example.test\r\n\r\nhi\r\n", sender: str = "ann@example.test") -> Claimed:
+    encoding, stored = bodies.pack(content, None)
+    message = Message(uuid4(), sender, MailClass.MARKETING, False, False, encoding, stored)
+    return Claimed(WORKSPACE, uuid4(), "b@there.test", "there.test", 4, 1, NOW + timedelta(days=3), "", message)
+
+
+async def test_marketing_names_where_complaints_go_and_the_signature_covers_it(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, signing = preparer
+    monkeypatch.setattr(StubDirectory, "own", "bounces.example.test")
+    signing.may.set()
+    mail = marketing()
+    envelope, fields = await prepare.prepare(mail)
+    block, _ = headers.split(b"".join(envelope.content))
+    value, feedback_id = headers.first(block, "CFBL-Address"), headers.first(block, "CFBL-Feedback-ID")
+    assert value
+    assert feedback_id == str(mail.message.message_id).encode()
+    address, _, parameter = value.decode().partition("; ")
+    local, _, domain = address.partition("@")
+    assert (domain, parameter) == ("bounces.example.test", "report=arf")
+    assert verp.decode(local, b"s" * 32) == ReturnToken(Purpose.COMPLAINT, 1, mail.message.message_id)
+    assert fields.startswith(b"DKIM-Signature: 1\r\n")
+    (draft,) = signing.drafts
+    assert b"cfbl-address:cfbl-feedback-id" in b"".join(draft.unsigned.lower().split())
+
+
+@pytest.mark.parametrize(
+    ("own", "sender", "content"),
+    [
+        (None, "ann@example.test", b"From: ann@example.test\r\n\r\nhi\r\n"),
+        ("bounces.sister.test", "ann@example.test", b"From: ann@example.test\r\n\r\nhi\r\n"),  # beside, not below
+        ("bounces.other.test", "ann@other.test", b"From: ann@other.test\r\n\r\nhi\r\n"),  # no signature of its own
+        (
+            "bounces.example.test",
+            "ann@example.test",
+            b"From: ann@example.test\r\nCFBL-Address: me@x.test\r\n\r\nhi\r\n",
+        ),
+    ],
+)
+async def test_no_address_for_complaints_is_named_that_receivers_would_not_believe(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch, own: str, sender: str, content: bytes
+) -> None:
+    prepare, signing = preparer
+    monkeypatch.setattr(StubDirectory, "own", own)
+    signing.may.set()
+    _, fields = await prepare.prepare(marketing(content, sender))
+    assert fields == b"DKIM-Signature: 1\r\n"
+
+
+async def test_single_messages_have_no_address_for_complaints(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, signing = preparer
+    monkeypatch.setattr(StubDirectory, "own", "bounces.example.test")
+    signing.may.set()
+    _, fields = await prepare.prepare(recipients(1)[0])
+    assert fields == b"DKIM-Signature: 1\r\n"
