@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from typing import Any, Final
 from posthouse.wire.notice_addresses import ADDRESS
 
 _READ_CHARS: Final = 4_000
+_GRAM: Final = 3
 _BLANKS: Final = re.compile(r"\s+")
 
 
@@ -59,21 +61,39 @@ class _Rule:
     def meaning(self, text: str, code: str) -> Meaning | None:
         if self.codes and not code.startswith(self.codes):
             return None
-        for word in self.words:  # the hot loop of the room: over a thousand words, most texts hold one
-            if word in text:
-                return self._because(word)
-        return next((self._because("*".join(pieces)) for pieces in self.bridged if _in_order(pieces, text)), None)
+        phrases = (*((word,) for word in self.words), *self.bridged)
+        return next((self.because(pieces) for pieces in phrases if _in_order(pieces, text)), None)
 
-    def _because(self, found: str) -> Meaning:
+    def because(self, pieces: Sequence[str]) -> Meaning:
+        """The meaning, with what was found."""
+        found = "*".join(pieces)
         return Meaning(self.bounce_class, self.reason, f"{self.name} ({found.strip()})")
 
 
 @dataclass(frozen=True, slots=True)
+class _Phrase:
+    """What one rule looks for, all pieces in this order; `rank` is its place among all of them."""
+
+    rank: int
+    rule: _Rule
+    pieces: tuple[str, ...]
+
+    def fits(self, text: str, code: str) -> bool:
+        return (not self.rule.codes or code.startswith(self.rule.codes)) and _in_order(self.pieces, text)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """All that is known; `reasons` are the fixed words with what people read."""
+    """All that is known; `reasons` are the fixed words with what people read.
+
+    There are over a thousand phrases, and nearly none is in a text: each is kept under three of its characters (`phrases`, those that
+    are too short under nothing), and only those are looked for whose three the text has anywhere.
+    """
 
     reasons: dict[str, str]
     ordered: tuple[_Rule, ...]
+    phrases: dict[str, tuple[_Phrase, ...]]
+    known: frozenset[str]
     by_host: tuple[_Rule, ...]
     statuses: dict[str, Meaning]
     codes: dict[str, Meaning]
@@ -81,7 +101,13 @@ class Rules:
     def of_text(self, text: str, code: str) -> Meaning | None:
         """What the first rule that fits says of a text; None when it says nothing we know."""
         plain = normal(text)
-        return next((found for rule in self.ordered if (found := rule.meaning(plain, code))), None)
+        has = {plain[at : at + _GRAM] for at in range(len(plain) - _GRAM + 1)}
+        best: _Phrase | None = None
+        for gram in ("", *(self.known & has)):
+            for phrase in self.phrases.get(gram, ()):
+                if (best is None or phrase.rank < best.rank) and phrase.fits(plain, code):
+                    best = phrase
+        return best.rule.because(best.pieces) if best else None
 
     def of_hosts(self, hosts: Sequence[str], texts: Sequence[str], code: str) -> Meaning | None:
         """What these receivers alone mean by what they say, wherever it stands."""
@@ -139,13 +165,32 @@ def read(written: str) -> Rules:
     tables = tomllib.loads(written)
     reasons: dict[str, str] = tables["reasons"]
     rules = [_rule(table, reasons) for table in tables["rule"]]
+    ordered = tuple(rule for rule in rules if not rule.hosts)
+    phrases = _by_gram(ordered)
     return Rules(
         reasons=reasons,
-        ordered=tuple(rule for rule in rules if not rule.hosts),
+        ordered=ordered,
+        phrases=phrases,
+        known=frozenset(phrases),
         by_host=tuple(rule for rule in rules if rule.hosts),
         statuses=dict(_meanings("status", tables["status"], reasons)),
         codes=dict(_meanings("code", tables["code"], reasons)),
     )
+
+
+def _by_gram(rules: Iterable[_Rule]) -> dict[str, tuple[_Phrase, ...]]:
+    """Every phrase under the three of its characters that the fewest phrases have."""
+    listed = [(rule, pieces) for rule in rules for pieces in (*((word,) for word in rule.words), *rule.bridged)]
+    common = Counter(gram for _, pieces in listed for gram in _grams(pieces))
+    kept: dict[str, list[_Phrase]] = {}
+    for rank, (rule, pieces) in enumerate(listed):
+        gram = min(_grams(pieces), key=lambda each: (common[each], each), default="")
+        kept.setdefault(gram, []).append(_Phrase(rank, rule, pieces))
+    return {gram: tuple(phrases) for gram, phrases in kept.items()}
+
+
+def _grams(pieces: Iterable[str]) -> set[str]:
+    return {piece[at : at + _GRAM] for piece in pieces for at in range(len(piece) - _GRAM + 1)}
 
 
 def _in_order(pieces: Sequence[str], text: str) -> bool:

@@ -21,8 +21,8 @@ from posthouse.wire.notice import Notice
 from posthouse.wire.notice_addresses import ADDRESS, About
 
 _REPLY: Final = re.compile(r"(?<![\d.])[45]\d\d[ -].*(?:\n(?![ \t]*\n).*){0,8}")
-_SENDERS: Final = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
-_ORIGINAL_SENDERS: Final = ("From", "Return-Path", "Sender", "Reply-To")
+_SENDERS: Final = frozenset({b"to", b"delivered-to", b"x-original-to", b"envelope-to"})
+_ORIGINAL_SENDERS: Final = frozenset({b"from", b"return-path", b"sender", b"reply-to"})
 _ORIGINAL_RECIPIENTS: Final = (
     "X-Failed-Recipients",
     "Envelope-To",
@@ -182,12 +182,13 @@ def _about(read: Notice) -> list[About]:
 
 def _senders(read: Notice) -> frozenset[str]:
     """Whom the notice is for: they are named in it, and did not fail."""
-    fields = [(read.header, name) for name in _SENDERS] + [(read.returned, name) for name in _ORIGINAL_SENDERS]
+    fields = [field for field in read.header if field.name in _SENDERS]
+    fields += [field for field in read.returned if field.name in _ORIGINAL_SENDERS]
     return frozenset(
         found[0].lower()
-        for header, name in fields
-        for value in headers.values(header, name)
-        for found in ADDRESS.finditer(headers.decode(value))
+        for field in fields
+        if b"@" in field.raw or b"=?" in field.raw
+        for found in ADDRESS.finditer(headers.decode(field.value))
     )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from posthouse.model.limits import MIME_DEPTH, MIME_PARTS
 from posthouse.wire.charsets import text as charset_text
 from posthouse.wire.encoded_words import decode as decode_words
-from posthouse.wire.headers import first, split
+from posthouse.wire.headers import Header, fields, first, split
 
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*))', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -67,7 +67,8 @@ def decode_transfer(body: bytes, encoding: str) -> bytes:
 
 
 def _leaves(content: bytes, depth: int, default_type: str) -> Iterator[Part]:
-    header, body = split(content)
+    block, body = split(content)
+    header = fields(block)  # cut once: four of its fields are asked for
     content_type, parameters = parse_parameters(_value(header, "Content-Type") or default_type)
     pieces = (
         _pieces(body, parameters.get("boundary", "").rstrip())
@@ -80,16 +81,16 @@ def _leaves(content: bytes, depth: int, default_type: str) -> Iterator[Part]:
         at_all = True
         yield from _leaves(piece, depth - 1, inner)
     if not at_all:  # a multipart without a single delimiter is shown as what it is: one body
-        yield _leaf(header, body, content_type, parameters)
+        yield _leaf(block, header, body, content_type, parameters)
 
 
-def _leaf(header: bytes, body: bytes, content_type: str, parameters: dict[str, str]) -> Part:
+def _leaf(block: bytes, header: Header, body: bytes, content_type: str, parameters: dict[str, str]) -> Part:
     disposition, more = parse_parameters(_value(header, "Content-Disposition"))
     encoding = _value(header, "Content-Transfer-Encoding").partition(";")[0].strip().lower()
     return Part(
         content_type=content_type,
         parameters=parameters,
-        header=header,
+        header=block,
         body=decode_transfer(body, encoding),
         disposition=disposition,
         filename=more.get("filename") or parameters.get("name", ""),
@@ -117,7 +118,7 @@ def _pieces(body: bytes, boundary: str) -> Iterator[bytes]:
         yield body[start:]
 
 
-def _value(header: bytes, name: str) -> str:
+def _value(header: Header, name: str) -> str:
     return (first(header, name) or b"").decode("utf-8", "replace")
 
 

@@ -64,6 +64,15 @@ def test_a_diagnosis_is_believed_before_the_notice_around_it() -> None:
     assert (verdict.reason, verdict.enhanced) == ("mailbox_full", "5.2.2")
 
 
+@pytest.mark.parametrize("case", REPLIES.strip().splitlines())
+def test_the_index_finds_what_asking_every_rule_in_its_order_would(case: str) -> None:
+    rules, line = bounce_rules.shipped(), case.split(" | ", 1)[1]
+    for code in ("", "450", "550"):
+        plain = bounce_rules.normal(line)
+        asked = next((found for rule in rules.ordered if (found := rule.meaning(plain, code))), None)
+        assert rules.of_text(line, code) == asked
+
+
 def test_every_reason_is_explained_and_used() -> None:
     rules = bounce_rules.shipped()
     used = {rule.reason for rule in (*rules.ordered, *rules.by_host)}
