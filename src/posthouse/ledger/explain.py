@@ -7,7 +7,7 @@ by the caller.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from posthouse.ledger import classify, kind
@@ -115,8 +115,9 @@ def _is_report(header: Header) -> bool:
 def _of_report(
     recipients: tuple[RecipientReport, ...], reporter: str, read: Notice, message_id: str, own: tuple[OwnRule, ...]
 ) -> Explained:
-    found = kind.of_actions({each.action for each in recipients if each.action})
     told = {about.address.lower(): about.text for about in _about(read)}
+    recipients = tuple(_ended(each, told.get(_address_of(each).lower(), "")) for each in recipients)
+    found = kind.of_actions({each.action for each in recipients if each.action})
     affected: dict[str, Affected] = {}
     for each in recipients:
         address = _address_of(each)
@@ -128,11 +129,19 @@ def _of_report(
     return Explained(found, tuple(affected.values()), message_id, reporter)
 
 
+def _ended(each: RecipientReport, told: str) -> RecipientReport:
+    """OpenSMTPD calls it a delay when it gives up because the time is over."""
+    return replace(each, action="failed") if each.action == "delayed" and "Envelope expired" in told else each
+
+
 def _affected(
     address: str, each: RecipientReport, reporter: str, said: list[str], own: tuple[OwnRule, ...]
 ) -> Affected:
     hosts = tuple(name.lower() for name in (each.remote_mta, address.rpartition("@")[2], reporter) if name)
-    texts = [each.diagnostic, *(text for one in said for text in _spoken(one))]
+    spoken = [text for one in said for text in _spoken(one)]
+    # Some systems leave the field out and say it to people only: a reply of a server is as good a diagnosis there.
+    without = not each.diagnostic and bool(spoken) and _REPLY.match(spoken[0]) is not None
+    texts = spoken if without else [each.diagnostic, *spoken]
     verdict = classify.of_words(texts, "", each.status, hosts, own)
     return Affected(address, verdict, each.action, each.diagnostic, each.remote_mta, each.original_recipient)
 

@@ -151,3 +151,34 @@ def test_a_warning_that_begins_like_a_returned_message_is_read_to_its_end() -> N
     warning = "THIS IS A WARNING MESSAGE ONLY\n\nThe original message was received today\n\n<bob@there.test>... Deferred: Connection timed out\n"
     found = explain(mail("Warning: could not send message for past 4 hours", warning))
     assert (found.kind, found.recipients[0].address) == (Kind.DELAY, "bob@there.test")
+
+
+BARE = """--x
+
+A message could not be delivered to:
+
+bob@there.test: {said}
+
+--x
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; relay.test
+
+Final-Recipient: rfc822; bob@there.test
+Action: {action}
+Status: {status}
+--x--
+"""
+
+
+def test_what_a_report_says_to_people_alone_is_its_diagnosis() -> None:
+    said = "554 5.7.1 Service unavailable; blocked using zen.spamhaus.org"
+    content = mail("failed", BARE.format(said=said, action="failed", status="5.0.0"), more=AS_REPORT)
+    assert told(content) == [("bob@there.test", "blocked", "reputation")]
+
+
+def test_a_delay_that_is_over_is_a_bounce() -> None:
+    content = mail("delayed", BARE.format(said="Envelope expired", action="delayed", status="4.4.7"), more=AS_REPORT)
+    assert (explain(content).kind, told(content)) == (Kind.BOUNCE, [("bob@there.test", "soft", "expired")])
+    content = mail("delayed", BARE.format(said="No answer", action="delayed", status="4.4.7"), more=AS_REPORT)
+    assert explain(content).kind is Kind.DELAY
