@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,9 @@ import pytest
 from tests.web_server import Web, running
 
 from posthouse.accounts import audit
+from posthouse.ledger import bounced as listing
 from posthouse.ledger import suppression
+from posthouse.ledger.bounced import Bounced, BounceType
 from posthouse.ledger.suppression import EVERYTHING, Entry, New
 from posthouse.model import limits
 from posthouse.runtime.postgres import Pool, transaction
@@ -338,3 +341,44 @@ async def test_another_workspace_shows_nothing_and_changes_nothing(web: Web) -> 
     assert (gone.status_code, clear.status_code) == (404, 404)
     async with web.process.pool.acquire() as connection:
         assert await suppression.entries_of(connection, UUID(int=7), ["hidden@x.test"])
+
+
+async def test_bounced_addresses_are_listed_by_kind_and_time_counted_and_paged(web: Web) -> None:
+    noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    kinds = [BounceType.HARD, BounceType.SOFT, BounceType.HARD, BounceType.BLOCKED]
+    rows = [
+        Bounced(f"b{n}@example.org", kind, noon, noon + timedelta(days=n), 1, "mailbox_full", 552, "5.2.2", "=full", UUID(int=7))
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+    async with web.process.pool.acquire() as connection:
+        await listing.note(connection, await workspace(web), rows)
+        await listing.note(connection, UUID(int=9), rows)
+
+    async def addresses(**query: Any) -> list[str]:
+        response = await web.client.get("/v1/bounced-addresses", params=query)
+        assert response.status_code == 200, response.text
+        return [each["address"][:2] for each in response.json()["addresses"]]
+
+    assert await addresses() == await addresses(type="any") == ["b2", "b1", "b0"]
+    assert (await addresses(type="soft"), await addresses(type="blocked")) == (["b1"], ["b3"])
+    assert await addresses(since="2026-03-11T00:00:00Z") == ["b2", "b1"]
+    assert await addresses(until="2026-03-11T00:00:00Z") == ["b0"]
+    assert await addresses(since="2026-03-11T00:00:00Z", until="2026-03-12T00:00:00Z") == ["b1"]
+    assert (await addresses(on="2026-03-11"), await addresses(on="2026-03-11", **{"not": 1})) == (["b1"], ["b2", "b0"])
+    assert await addresses(limit=1, offset=1) == ["b1"]
+    first = (await web.client.get("/v1/bounced-addresses", params={"limit": 2})).json()
+    assert await addresses(cursor=first["next"]) == ["b0"]
+    counted = await web.client.get("/v1/bounced-addresses/count", params={"type": "hard"})
+    assert counted.json() == {"count": 2}
+    for bad in (
+        {"on": "2026-02-30"},
+        {"on": "2026-03-11", "since": "2026-03-11T00:00:00Z"},
+        {"not": 1},
+        {"cursor": "x"},
+    ):
+        assert len(pointers(await web.client.get("/v1/bounced-addresses", params=bad))) == 1
+    reader = await key_with(web, "read")
+    file = await web.client.get("/v1/bounced-addresses/export", params={"type": "soft"}, headers=reader)
+    (line,) = csv.DictReader(io.StringIO(file.text))
+    assert (line["address"], line["said"], line["last_at"]) == ("b1@example.org", "'=full", "2026-03-11T12:00:00Z")
+    assert (await web.client.get("/v1/bounced-addresses", headers=await key_with(web, "send"))).status_code == 403

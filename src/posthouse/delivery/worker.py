@@ -1,9 +1,9 @@
 """The worker role: keeps the queue's clockwork going. Any number may run; each statement locks what it changes and skips the rest.
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
-counted, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told of mail that was not
-delivered, and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency keys and forgotten
-workers go, and the partitions of the coming months are made.
+counted, bounced addresses listed, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told
+of mail that was not delivered, and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency
+keys and forgotten workers go, and the partitions of the coming months are made.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
-from posthouse.intake import alert_mail, bulk_senders, notices, reputation, soft_bounces
+from posthouse.intake import alert_mail, bounced, bulk_senders, notices, reputation, soft_bounces
 from posthouse.intake.accept import Door
 from posthouse.ledger import attempts, classify, counting, events, mass, receiver_reports
 from posthouse.ledger import reputation as counts
@@ -42,6 +42,7 @@ COUNT_S: Final = 5.0
 JUDGE_S: Final = 15.0
 BULK_S: Final = 60.0
 RELEASE_S: Final = 1.0
+BOUNCES_S: Final = 5.0
 NOTIFY_S: Final = 5.0
 GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
@@ -62,6 +63,7 @@ async def main(process: Process) -> None:
             (JUDGE_S, judge),
             (BULK_S, watch_bulk_senders),
             (RELEASE_S, release),
+            (BOUNCES_S, note_bounces),
             (GATHER_S, gather),
             (NOTIFY_S, Notifying(directory, door)),
             (TIDY_S, tidy),
@@ -237,6 +239,12 @@ async def release(process: Process) -> None:
                         for recipient_id, message_id in freed
                     ],
                 )
+
+
+async def note_bounces(process: Process) -> None:
+    """Brings the lists of bounced addresses up to date."""
+    for workspace_id in await _workspaces(process):
+        await bounced.advance(process, workspace_id)
 
 
 async def gather(process: Process) -> None:

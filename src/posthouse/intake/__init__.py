@@ -23,6 +23,7 @@ transaction of its own.
 
 `suppressing` is what people do to the suppression list and the list of invalid addresses, with audit; `suppression_csv` (pure) reads and
 writes lists as files. `soft_bounces.count` notes marketing that was given up at an address, in the transaction that gives it up.
+`bounced.advance` lists the addresses mail bounced at, reading the ledger after a cursor of its own; the worker role calls it.
 
 `reputation.judge` pauses mail of which too much bounces or is complained about, with alerts, and `reputation.read` tells how it stands;
 `bulk_senders.watch` notes who has to keep a provider's rules for bulk senders. The worker role calls both.

@@ -5,14 +5,15 @@ what the receiver said and the SMTP transcript), `event_counts` (events by quart
 `reputation_counts` (how mail fared by pool, From domain and provider, kept by the same reader), `bulk_senders` (who once sent a
 provider thousands in a day),
 `event_cursors` (how far each reader of the events has come), `suppressions` (addresses that are not to be written to, each with scope,
-reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message),
+reason and perhaps an end), `soft_bounces` (marketing given up at an address, message after message), `bounced_addresses` (where mail bounced, by the last time),
 `mass_sightings` (which text went to whom in which minute, as processes tell each other) and `mass_mailings` (texts that went to so
 many that somebody was told). `bounce_policies` keeps what a workspace does about bounces where it chose otherwise than everybody. `dmarc_reports` with `dmarc_rows`, `dmarc_failures`, and `tls_reports` with `tls_report_policies` and
 `tls_report_failures` hold what receivers report about a workspace's domains, each report once.
 
 `events.append` and `attempts.append` are called in the transaction that changes the outbox, so a final state and its event are
 one commit. `timeline` reads them for API and pages. `suppression.blocking` (pure) answers "suppressed?", asked in `accept` and
-again just before dialling. `invalid` lists the addresses that do not exist for readers that come back for what is new. `failures.page`
+again just before dialling. `bounced` lists the addresses mail bounced at, which a reader of the events (`intake.bounced`) keeps up to
+date. `invalid` lists the addresses that do not exist for readers that come back for what is new. `failures.page`
 gives those who tell senders what they have not passed yet, `feed` gives everything to those who want it at once. `soft.exhausted` (pure) says when an address has failed too often to be
 sent marketing.
 

@@ -196,6 +196,45 @@ SELECT event_id, occurred_at, message_id, recipient_id, kind, data FROM events
 WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3 AND kind IN ('bounced', 'late_bounce', 'expired')
 ORDER BY event_id LIMIT $4;
 
+-- name: first_event
+-- Where the workspace's history begins.
+SELECT event_id FROM events WHERE workspace_id = $1 ORDER BY event_id LIMIT 1;
+
+-- name: note_bounces
+-- The last bounce of each address, with how many there were. One that is told late changes only the count.
+INSERT INTO bounced_addresses AS known (workspace_id, address, blocked, type, first_at, last_at, bounces, reason, code, enhanced, said,
+                                        message_id)
+SELECT $1, address, type = 'blocked', type, first_at, last_at, bounces, reason, code, enhanced, said, message_id
+FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[], $7::text[], $8::smallint[], $9::text[],
+            $10::text[], $11::uuid[])
+     AS e (address, type, first_at, last_at, bounces, reason, code, enhanced, said, message_id)
+ON CONFLICT (workspace_id, address, blocked) DO UPDATE
+SET bounces = known.bounces + EXCLUDED.bounces, first_at = least(known.first_at, EXCLUDED.first_at),
+    last_at = greatest(known.last_at, EXCLUDED.last_at),
+    type = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.type ELSE known.type END,
+    reason = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.reason ELSE known.reason END,
+    code = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.code ELSE known.code END,
+    enhanced = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.enhanced ELSE known.enhanced END,
+    said = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.said ELSE known.said END,
+    message_id = CASE WHEN EXCLUDED.last_at >= known.last_at THEN EXCLUDED.message_id ELSE known.message_id END;
+
+-- name: bounced_before
+-- Newest first before ($6, $7): of the type $3 (null: hard and soft), last bounced from $4 up to, not including, $5, or, where $8, at any
+-- other time; addresses from $9 up to, not including, $10.
+SELECT b.address, b.type, b.first_at, b.last_at, b.bounces, b.reason, b.code, b.enhanced, b.said, b.message_id,
+       (SELECT m.metadata ->> 'external_id' FROM messages m WHERE m.workspace_id = $1 AND m.message_id = b.message_id) AS external_id
+FROM bounced_addresses b
+WHERE b.workspace_id = $1 AND b.blocked = $2 AND ($3::text IS NULL OR b.type = $3)
+  AND CASE WHEN $8 THEN b.last_at < $4 OR b.last_at >= $5 ELSE b.last_at >= $4 AND b.last_at < $5 END
+  AND (b.last_at, b.address) < ($6::timestamptz, $7::text) AND b.address >= $9 AND b.address < $10
+ORDER BY b.last_at DESC, b.address DESC LIMIT $11 OFFSET $12;
+
+-- name: count_bounced
+SELECT count(*) FROM bounced_addresses b
+WHERE b.workspace_id = $1 AND b.blocked = $2 AND ($3::text IS NULL OR b.type = $3)
+  AND CASE WHEN $6 THEN b.last_at < $4 OR b.last_at >= $5 ELSE b.last_at >= $4 AND b.last_at < $5 END
+  AND b.address >= $7 AND b.address < $8;
+
 -- name: share_sightings
 -- Adds what one process saw to what the others told. More than proves a mass is never kept.
 INSERT INTO mass_sightings AS known (workspace_id, text, minute, recipients)

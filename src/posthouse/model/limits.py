@@ -273,6 +273,12 @@ NOTICES_PER_ROUND: Final = 500  # failures read at a time by the process that te
 NOTICE_CHARS: Final = 32_768  # of the text of a bounce that are read; what it means stands at its top
 NOTICE_RECIPIENTS: Final = 1_000  # named in one text
 
+# --- Bounced addresses
+BOUNCES_PER_ROUND: Final = 2_000  # noted with one statement
+BOUNCED_PAGE: Final = 1_000  # addresses of one answer
+BOUNCED_OFFSET: Final = 1_000_000  # passed over by counting; whoever wants more goes on from the cursor
+BOUNCED_SAID_CHARS: Final = 500  # kept of what a receiver said
+
 # --- Lists of addresses
 LIST_ADDRESSES: Final = 1_000_000  # of one list
 LIST_LOOKUPS: Final = 100  # domains asked about at a time

@@ -528,5 +528,9 @@ RETURNING worker_id, role, host, pid, started_at, lease_until, draining_at;
 -- name: worker_is_draining
 SELECT draining_at IS NOT NULL FROM workers WHERE worker_id = $1;
 
+-- name: how_given_up
+-- What is known of these recipients' mail: where it went and what was last said of it.
+SELECT recipient_id, address, attempts, reason, code, enhanced FROM outbox WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);
+
 -- name: addresses
 SELECT recipient_id, address FROM outbox WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);

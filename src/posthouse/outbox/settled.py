@@ -1,11 +1,32 @@
 """What mail that was settled still tells, and what may change: a report that the receiver took it and could not keep it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A mail that was not delivered: how often that was tried, and the last reply (`code` None when nobody answered)."""
+
+    address: str
+    attempts: int
+    reason: str
+    code: int | None
+    enhanced: str
+
+
+async def given_up(connection: Connection, workspace_id: UUID, recipient_ids: Sequence[UUID]) -> dict[UUID, GivenUp]:
+    """These mails, by recipient."""
+    rows = await connection.fetch(SQL.how_given_up, workspace_id, recipient_ids) if recipient_ids else []
+    return {
+        row["recipient_id"]: GivenUp(row["address"], row["attempts"], row["reason"], row["code"], row["enhanced"] or "")
+        for row in rows
+    }
 
 
 async def override_delivered(

@@ -1,6 +1,7 @@
 """The suppression list in the browser: thousands of rows found, added, lifted, handed in and taken away as files."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from playwright.sync_api import expect
 from tests.page_world import READER, Site
 from tests.peers.pages.conftest import Open
 
-from posthouse.ledger import suppression
+from posthouse.ledger import bounced, suppression
+from posthouse.ledger.bounced import Bounced, BounceType
 from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry, New
 from posthouse.runtime.postgres import transaction
 
@@ -180,6 +182,7 @@ def test_strict_opt_out_is_chosen_in_the_settings(open_page: Open) -> None:
         "/suppressions/import",
         "/suppressions/invalid",
         "/suppressions/invalid?address=a-very",
+        "/suppressions/bounced",
         "/suppressions/invalid/clear?address=person00001@there.example",
         "/suppressions/remove?address=person00000@there.example",
     ],
@@ -187,3 +190,40 @@ def test_strict_opt_out_is_chosen_in_the_settings(open_page: Open) -> None:
 def test_nothing_scrolls_sideways(open_page: Open, path: str, width: int) -> None:
     page = open_page(path, width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_bounced_addresses_are_narrowed_by_kind_and_time_and_taken_away(open_page: Open, site: Site) -> None:
+    now = site.process.clock.now()
+    kinds = [BounceType.HARD] * 3 + [BounceType.SOFT] * 2 + [BounceType.BLOCKED]
+    rows = [
+        Bounced(f"b{n}@there.example", kind, now - timedelta(days=40), now - timedelta(days=10 * n), 2, "mailbox_full", 552,
+                "5.2.2", "552 5.2.2 <b>full</b>", site.world.examples["bounced"])
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+
+    async def fill() -> None:
+        async with site.process.pool.acquire() as connection:
+            await bounced.note(connection, site.world.workspace_id, rows)
+
+    site.call(fill())
+    page = open_page("/suppressions")
+    page.get_by_role("link", name="Bounced addresses").click()
+    page.get_by_label("Address or its beginning").fill("b")
+    page.get_by_role("button", name="Apply").click()
+    shown = page.locator("tbody tr")
+    expect(shown).to_have_count(5)
+    expect(shown.first).to_contain_text("<b>full</b>")
+    page.get_by_label("Kind of bounce").select_option("Soft")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("2 addresses")).to_be_visible()
+    page.get_by_label("Last bounced").select_option("Since")
+    page.get_by_label("Day", exact=True).fill(f"{now - timedelta(days=35):%Y-%m-%d}")
+    page.get_by_role("button", name="Apply").click()
+    expect(shown).to_have_count(1)
+    page.get_by_role("link", name="Clear").click()
+    page.get_by_role("link", name="apart from these").click()
+    expect(shown).to_have_count(1)
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Export").click()
+    lines = Path(taken.value.path()).read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:2] for line in lines] == [["address", "type"], ["b5@there.example", "blocked"]]

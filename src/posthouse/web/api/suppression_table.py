@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from posthouse.ledger.bounced import BounceType
 from posthouse.model import limits
 from posthouse.model.words import Scope
-from posthouse.web.api import invalid_addresses, suppressions
+from posthouse.web.api import bounced, invalid_addresses, suppressions
 from posthouse.web.api.exchange import CSV
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 
@@ -30,6 +31,20 @@ _INVALID_FILTERS: Final = (
         "addresses per call",
     ),
 )
+_BOUNCED_FILTERS: Final = (
+    Parameter(
+        "type",
+        {"type": "string", "enum": [bounced.ANY, *BounceType], "default": bounced.ANY},
+        "hard, soft, or any of the two; blocked are refusals that say nothing of the address",
+    ),
+    Parameter("since", _TIME, "last bounced at or after this time"),
+    Parameter("until", _TIME, "last bounced before this time"),
+    Parameter(
+        "on", {"type": "string", "minLength": 10, "maxLength": 10}, "last bounced on this day (UTC), as in 2026-01-31"
+    ),
+    Parameter("not", {"type": "boolean"}, "turns since, until and on around: at any other time"),
+    Parameter("address", {"type": "string", "maxLength": limits.SEARCH_CHARS}, "an address or its beginning"),
+)
 _ADD: Final = """\
 All of them are added, or none when one cannot be. An entry that is there already keeps its first cause and date, unless the new one lasts
 longer. An entry that has expired blocks nothing."""
@@ -43,6 +58,9 @@ away again."""
 _INVALID: Final = """\
 Call it with the `next` of the call before: every address that has become invalid comes once, whatever is added meanwhile, and `next` stays
 good for ever. An address that was cleared and fails again comes again."""
+_BOUNCED: Final = """\
+Every address at which mail has bounced, by its last bounce, half a minute after it. Refusals of what we are or send (`blocked`) are kept
+apart: they say nothing of the address. Page by `cursor`, which misses nothing while new ones come, or by `offset`."""
 _CLEAR: Final = """\
 With `new_address` the old address stays blocked and only leaves this list; without it, it is written to again. What people wished about it
 (complaints, unsubscribes) stays."""
@@ -189,6 +207,56 @@ SUPPRESSIONS: Final[tuple[Operation, ...]] = (
         description=_CLEAR,
         body=invalid_addresses.CLEAR_BODY,
         example={"address": "anna@example.org", "new_address": "anna@example.net", "reason": "She called."},
+        group="Suppressions",
+    ),
+    Operation(
+        "GET",
+        "/v1/bounced-addresses",
+        "listBouncedAddresses",
+        "Addresses mail bounced at, how, when last and why",
+        Scope.READ,
+        bounced.list_bounced,
+        {200: Reply("A page, the last bounced first.", (bounced.BouncedPage,))},
+        problems=(422,),
+        description=_BOUNCED,
+        query=(
+            *_BOUNCED_FILTERS,
+            Parameter("cursor", _CURSOR, "`next` of the page before"),
+            Parameter(
+                "offset",
+                {"type": "integer", "minimum": 0, "maximum": limits.BOUNCED_OFFSET, "default": 0},
+                "addresses to pass over",
+            ),
+            Parameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": limits.BOUNCED_PAGE, "default": limits.PAGE_ROWS},
+                "addresses per page",
+            ),
+        ),
+        group="Suppressions",
+    ),
+    Operation(
+        "GET",
+        "/v1/bounced-addresses/count",
+        "countBouncedAddresses",
+        "How many addresses mail bounced at",
+        Scope.READ,
+        bounced.count_bounced,
+        {200: Reply("Their number.", (bounced.BouncedCount,))},
+        problems=(422,),
+        query=_BOUNCED_FILTERS,
+        group="Suppressions",
+    ),
+    Operation(
+        "GET",
+        "/v1/bounced-addresses/export",
+        "exportBouncedAddresses",
+        "The addresses mail bounced at as CSV",
+        Scope.READ,
+        bounced.export_bounced,
+        {200: Reply("The list.", media=CSV)},
+        problems=(422,),
+        query=_BOUNCED_FILTERS,
         group="Suppressions",
     ),
 )

@@ -1,12 +1,13 @@
 """The web pages: what a person sees. Parses forms and prints templates; decides nothing and owns no table.
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
-page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`, `reputation_pages`, `queue_pages`,
-`queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`, `list_pages`, `key_pages`, `webhook_pages`,
-`settings_pages`, `alert_pages`, `bounce_pages`, `bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template, `view.part` into the
-piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our own page (Fetch Metadata
-and a token bound to the session), `session.need` checks the role, the room that owns the thing makes the change and its audit
-entry, and a redirect (303) leads to what is to be seen next.
+page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`,
+`reputation_pages`, `queue_pages`, `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`,
+`bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `alert_pages`, `bounce_pages`,
+`bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
+`view.part` into the piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our
+own page (Fetch Metadata and a token bound to the session), `session.need` checks the role, the room that owns the thing makes
+the change and its audit entry, and a redirect (303) leads to what is to be seen next.
 
 Every page is complete without scripts. With them htmx refreshes the live parts, and `static/posthouse.js` adds copying, keyboard
 shortcuts and the reader's time zone. Every sentence goes through `web.text`; data is marked `translate="no"`. The HTML of mail is
@@ -23,6 +24,7 @@ from posthouse.web.pages import (
     assets,
     bounce_pages,
     bounce_rule_pages,
+    bounced_pages,
     domain_pages,
     home,
     invalid_pages,
@@ -93,6 +95,8 @@ _signed_in: Final = Router(
         suppression_files.import_page,
         suppression_files.import_file,
         suppression_files.export_file,
+        bounced_pages.bounced_list,
+        bounced_pages.bounced_export,
         invalid_pages.invalid_list,
         invalid_pages.invalid_export,
         invalid_pages.invalid_clear_page,

@@ -26,6 +26,7 @@ _PASTED: Final = 1_000  # addresses in one form; a longer list is a file
 TABS: Final = (
     {"name": "list", "href": "/suppressions", "label": N_("Suppressions")},
     {"name": "invalid", "href": "/suppressions/invalid", "label": N_("Invalid addresses")},
+    {"name": "bounced", "href": "/suppressions/bounced", "label": N_("Bounced addresses")},
     {"name": "check", "href": "/suppressions/list-check", "label": N_("Check a list")},
 )
 _OF_ONE_TYPE: Final = "mailing_type"

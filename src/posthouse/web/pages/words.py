@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from posthouse.ledger import suppression
+from posthouse.ledger.bounced import BounceType
 from posthouse.model.words import EventKind, MailClass, Pool, Role, Route, Scope, Source, State
 from posthouse.outbox import waiting
 from posthouse.outbox.messages import RecipientRow
@@ -165,6 +166,14 @@ def told(value: object, speech: Speech) -> str:
         case _:
             return str(value)
 
+
+BOUNCE_TYPES: Final = {
+    BounceType.HARD: Word(N_("Hard"), "bad", "cross", N_("The address does not exist and is not written to again.")),
+    BounceType.SOFT: Word(N_("Soft"), "wait", "clock", N_("Full, busy or not reachable: the address may be good.")),
+    BounceType.BLOCKED: Word(
+        N_("Blocked"), "", "shield", N_("Refused for what we are or send: it says nothing of the address.")
+    ),
+}
 
 CAUSES: Final = {
     "no_such_mailbox": N_("There is no such mailbox."),
