@@ -29,6 +29,7 @@ INSTALLATION: Final = {
     "sts_policies": "what receiving domains ask for, the same for all",
     "tls_results": "how sessions with receivers fared, whoever's mail they carried",
     "site_owners": "which process sends to a group of sites",
+    "ip_listings": "what block lists say of an address of ours, whoever's mail leaves from it",
     "warmup_grants": "how much an address of ours may send, whoever's mail it is",
 }
 """Tables without tenant data: copied whole to every node of a cluster (reference tables)."""

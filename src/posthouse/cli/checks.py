@@ -163,6 +163,30 @@ async def database(process: Process) -> AsyncIterator[Finding]:
         yield Finding("clock", Verdict.FAILED, f"the database's clock is {apart:.0f} s away from this machine's")
 
 
+async def block_lists(process: Process) -> AsyncIterator[Finding]:
+    """What block lists say of the addresses mail leaves from, as the worker has found it."""
+    from posthouse.delivery.block_lists import listings  # here: only this check pays for it
+
+    zones = process.settings.block_lists.zones
+    try:
+        found = [each for each in await listings(process.pool) if each.zone in zones]
+    except _DATABASE_TROUBLE:
+        return  # the schema is told of already
+    listed = [each for each in found if each.listed_at is not None]
+    for each in listed:
+        where = f"; ask for removal at {each.removal}" if each.removal else ""
+        detail = f"{each.address} is on {each.zone} since {each.listed_at:%Y-%m-%d %H:%M} UTC: {each.reason or each.codes}{where}"
+        yield Finding("block lists", Verdict.FAILED, detail)
+    for zone in sorted({each.zone for each in found if each.trouble}):
+        why = next(each.trouble for each in found if each.zone == zone and each.trouble)
+        yield Finding("block lists", Verdict.WARNING, f"{zone} cannot be asked: {why}")
+    if found and not listed:
+        addresses = len({each.address for each in found})
+        yield Finding(
+            "block lists", Verdict.OK, f"{addresses} addresses on none of {', '.join(sorted({e.zone for e in found}))}"
+        )
+
+
 def _schema(missing: list[str]) -> Finding:
     if missing:
         return Finding("schema", Verdict.FAILED, f"not applied: {', '.join(missing)}; run posthouse migrate")

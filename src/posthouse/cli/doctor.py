@@ -27,8 +27,8 @@ def doctor_command(
     json: Annotated[bool, Parameter(negative="", help="Print the findings as one JSON list.")] = False,
     where: Annotated[Where, Parameter(name="*")] = Where(),  # noqa: B008 - frozen
 ) -> None:
-    """Check settings, data folder, key, disk, clock, ports, malware scanner, database, schema, rights, and the DNS of
-    this server: its name, the addresses mail leaves from, forth and back, and the domains bounces return to.
+    """Check settings, data folder, key, disk, clock, ports, malware scanner, database, schema, rights,
+    block lists, and the DNS of this server: its name, the addresses mail leaves from, forth and back, and the domains bounces return to.
 
     Where a DNS record is missing, the line to publish stands below. Changes nothing. Exit status 1 when something failed; warnings alone are 0.
 
@@ -76,6 +76,7 @@ async def _examine_database(settings: Settings) -> list[Finding]:
         return [Finding("database", Verdict.OK, "the embedded one will be made at the first start")]
     try:
         async with open_world(settings, migrating=False) as process:
-            return [finding async for finding in checks.database(process)]
+            found = [finding async for finding in checks.database(process)]
+            return found + [finding async for finding in checks.block_lists(process)]
     except _NO_DATABASE as error:
         return [Finding("database", Verdict.FAILED, str(error) or type(error).__name__)]

@@ -14,9 +14,10 @@ resolver, weighed by `tls_policy` (pure), and counted by `tls_results`; `interne
 
 `lease.Lease` is a worker's right to hold claims: without it nothing is dialled. `board` and `standing` write down how sites are doing, so
 that "why is this waiting" has an answer. `worker` is the role of that name: it promotes what is due, expires what is late, gives back
-what dead workers held, and keeps partitions ahead of time.
+what dead workers held, and keeps partitions ahead of time. `block_lists` is its round that looks our addresses up on block lists; one that
+is listed leaves rotation (`sources`), and a pool without another is suspended.
 
-It owns the tables `sts_policies` and `tls_results`. It never holds a transaction while talking to a receiver, never dials what is
+It owns the tables `sts_policies`, `tls_results` and `ip_listings`. It never holds a transaction while talking to a receiver, never dials what is
 suppressed or expired, never has two processes at one receiver's limits, and never forgets a reply: while the database is away,
 settlements wait in memory.
 """

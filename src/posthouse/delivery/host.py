@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from posthouse.accounts.directory import Directory
-from posthouse.delivery import internet, signing
+from posthouse.delivery import block_lists, internet, signing
 from posthouse.delivery.courier import Courier
 from posthouse.delivery.dispatch import Dispatcher
 from posthouse.delivery.lease import Lease
@@ -106,13 +106,17 @@ class _Desk:
         ]
 
     async def look_around(self) -> None:
-        """Whether we are to hand over; who else delivers, which decides which sites are ours; what operators have suspended; who gets how much."""
+        """Whether we are to hand over; who else delivers, which decides which sites are ours; what operators have suspended; who gets
+        how much; which of our addresses are on a block list."""
         async with self._process.pool.acquire() as connection:
             now = self._process.clock.now()
             self._lease.draining = await workers.is_draining(connection, self._lease.worker_id)
             self.dispatcher.owned.peers = await claims.live_workers(connection, self._pool, now)
             self.dispatcher.shares = await claims.shares(connection)
             active = await suspensions.active(connection, now)
+            self.dispatcher.board.rotation.listed = await block_lists.listed_of(
+                connection, self._process.settings, self._pool
+            )
         await self.dispatcher.suspend(active)
 
     async def return_strangers(self) -> None:

@@ -57,3 +57,37 @@ LIMIT $3;
 -- name: forget_tls_results
 -- Days long reported go.
 DELETE FROM tls_results WHERE day < $1;
+
+-- name: watch_listings
+-- Addresses of ours on lists, each to be looked up from $3 on. They belong to the installation, whoever's mail leaves from them.
+INSERT INTO ip_listings (address, zone, next_at) SELECT address, zone, $3 FROM unnest($1::text[], $2::text[]) AS p (address, zone)
+ON CONFLICT (address, zone) DO NOTHING;
+
+-- name: claim_looks
+-- Whose turn it is; whoever asks first looks.
+UPDATE ip_listings SET next_at = $4
+WHERE (address, zone) IN (
+    SELECT address, zone FROM ip_listings WHERE address = ANY($1::text[]) AND zone = ANY($2::text[]) AND next_at <= $3
+    ORDER BY next_at LIMIT $5 FOR UPDATE SKIP LOCKED
+)
+RETURNING address, zone, listed_at, clean_looks;
+
+-- name: note_look
+-- What the list said when it last had the address stays.
+UPDATE ip_listings SET looked_at = $3, listed_at = $4, clean_looks = $5, trouble = $6, codes = coalesce($7, codes),
+    reason = coalesce($8, reason), removal = coalesce($9, removal)
+WHERE address = $1 AND zone = $2;
+
+-- name: forget_listings
+-- Lists these addresses are no longer looked up on, and addresses nobody looks up any more.
+DELETE FROM ip_listings
+WHERE (address = ANY($1::text[]) AND NOT zone = ANY($2::text[])) OR coalesce(looked_at, next_at) < $3
+RETURNING address, zone, listed_at;
+
+-- name: listings
+SELECT address, zone, looked_at, listed_at, codes, reason, removal, trouble FROM ip_listings ORDER BY listed_at, address, zone;
+
+-- name: listed_addresses
+-- Those of these addresses that a list has, with since when.
+SELECT address, min(listed_at) AS since FROM ip_listings
+WHERE address = ANY($1::text[]) AND zone = ANY($2::text[]) AND listed_at IS NOT NULL GROUP BY address;

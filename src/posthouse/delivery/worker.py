@@ -2,8 +2,8 @@
 
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
 counted, bounced addresses listed, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told
-of mail that was not delivered, and administrators of alerts. Now and then: the DNS of domains is looked at again, old idempotency
-keys and forgotten workers go, and the partitions of the coming months are made.
+of mail that was not delivered, and administrators of alerts. Now and then: the DNS of domains and what block lists say of our
+addresses is looked at again, old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from uuid import UUID
 from posthouse.accounts import rechecking
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.dns_lookups import ResolverLookups
+from posthouse.delivery import block_lists
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
 from posthouse.intake import alert_mail, bounced, bulk_senders, notices, reputation, soft_bounces
@@ -47,6 +48,7 @@ NOTIFY_S: Final = 5.0
 GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
 RECHECK_S: Final = 900.0
+BLOCK_LISTS_S: Final = 60.0
 BATCH: Final = 1_000
 MONTHS_AHEAD: Final = 3
 
@@ -68,6 +70,7 @@ async def main(process: Process) -> None:
             (NOTIFY_S, Notifying(directory, door)),
             (TIDY_S, tidy),
             (RECHECK_S, recheck),
+            (BLOCK_LISTS_S, block_lists.Watch(process.settings)),
         )
         process.ready()
         await asyncio.gather(*(_every(process, period_s, do) for period_s, do in rounds))

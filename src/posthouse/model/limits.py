@@ -146,6 +146,14 @@ DNS_TTL_MAX_S: Final = 86_400
 DNS_NEGATIVE_TTL_S: Final = 300  # "there is none" is believed this long at most, whatever the zone says
 DNS_FAILURE_TTL_S: Final = 10  # a resolver in trouble is not asked the same again by every waiting mail
 
+# --- Block lists
+BLOCK_LISTS: Final = 20  # zones
+BLOCK_LIST_LOOK_S: Final = 3600.0  # between two looks at one address on one list, a tenth more or less
+BLOCK_LIST_CLEAN_LOOKS: Final = 2  # in a row before a listing is over
+BLOCK_LIST_LOOKS: Final = 500  # of one round
+BLOCK_LIST_REASON_CHARS: Final = 300
+BLOCK_LIST_FORGET_S: Final = 172_800  # after the last look, when nobody watches the address any more
+
 # --- Message format, written and read
 DISPLAY_NAME_CHARS: Final = 320
 FILENAME_CHARS: Final = 255  # what file systems hold

@@ -426,6 +426,11 @@ FROM suspensions WHERE ended_at IS NULL AND (until IS NULL OR until > $1);
 SELECT workspace_id, suspension_id, pool, domain, sender_domain, drain, reason, created_by, created_at, until, ended_at, ended_by
 FROM suspensions WHERE workspace_id = $1 AND ended_at IS NULL AND (until IS NULL OR until > $2) ORDER BY suspension_id DESC;
 
+-- name: suspended_since
+-- Whether one who suspends all mail of a pool has done so since $4, whatever became of it.
+SELECT EXISTS (
+    SELECT FROM suspensions WHERE workspace_id = $1 AND pool = $2 AND domain IS NULL AND created_by = $3 AND created_at >= $4);
+
 -- name: suspend
 INSERT INTO suspensions (workspace_id, suspension_id, pool, domain, sender_domain, everything, drain, reason, created_by, created_at,
                          until)

@@ -108,6 +108,12 @@ async def in_force(connection: Connection, workspace_id: UUID, now: datetime) ->
     return [_suspension(row) for row in await connection.fetch(SQL.suspensions_in_force, workspace_id, now)]
 
 
+async def was_begun(connection: Connection, workspace_id: UUID, pool: Pool, by: str, since: datetime) -> bool:
+    """Whether `by` has suspended all mail of the pool since then, even if somebody has resumed it."""
+    found: bool = await connection.fetchval(SQL.suspended_since, workspace_id, pool, by, since)
+    return found
+
+
 async def count(connection: Connection, workspace_id: UUID, now: datetime) -> int:
     """How many are in force in one workspace."""
     found: int = await connection.fetchval(SQL.count_suspensions, workspace_id, now)

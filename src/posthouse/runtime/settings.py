@@ -286,6 +286,25 @@ class Breakers(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+class BlockLists(Struct, frozen=True, forbid_unknown_fields=True):
+    """Lists in the DNS of addresses that many receivers take no mail from. Ours are looked up there every hour."""
+
+    zones: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)+$", max_length=200)], ...],
+        Meta(
+            max_length=limits.BLOCK_LISTS,
+            description="The lists that are asked. Most answer only a resolver of your own, not a public one, and some want to know its"
+            " address first (b.barracudacentral.org); large senders have to buy access. Empty: none.",
+        ),
+    ] = ("zen.spamhaus.org", "bl.spamcop.net")
+    action: Annotated[
+        Literal["pause", "warn"],
+        Meta(
+            description="pause takes a listed address out of use, and suspends a pool that has no other; warn only raises an alert."
+        ),
+    ] = "pause"
+
+
 class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
     """Telling programs elsewhere what has happened."""
 
@@ -349,6 +368,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     notification: Notification = Notification()
     marketing: Marketing = Marketing()
     breakers: Breakers = Breakers()
+    block_lists: BlockLists = BlockLists()
     webhooks: Webhooks = Webhooks()
     processes: Processes = Processes()
     metrics: MetricsPort = MetricsPort()

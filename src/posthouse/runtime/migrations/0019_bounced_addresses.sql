@@ -1,4 +1,5 @@
--- Which addresses mail bounced at: what bounced last, for lists and counts that never walk the events.
+-- Which addresses mail bounced at: what bounced last, for lists and counts that never walk the events; and which of our own addresses
+-- stand on block lists.
 
 CREATE TABLE bounced_addresses (
     workspace_id uuid NOT NULL,
@@ -19,3 +20,18 @@ CREATE TABLE bounced_addresses (
 CREATE INDEX bounced_addresses_by_time ON bounced_addresses (workspace_id, blocked, last_at, address);
 CREATE INDEX bounced_addresses_by_type ON bounced_addresses (workspace_id, type, last_at, address);
 GRANT SELECT, INSERT, UPDATE, DELETE ON bounced_addresses TO posthouse_app;
+
+CREATE TABLE ip_listings (
+    address text NOT NULL,                            -- of ours, as receivers see it
+    zone text NOT NULL,                               -- the list
+    next_at timestamptz NOT NULL,                     -- when it is looked up again
+    looked_at timestamptz,
+    listed_at timestamptz,                            -- null: the list does not have it
+    codes text NOT NULL DEFAULT '',                   -- the addresses the list answers with
+    reason text NOT NULL DEFAULT '',                  -- in the list's words
+    removal text NOT NULL DEFAULT '',                 -- where to ask for removal
+    clean_looks smallint NOT NULL DEFAULT 0,          -- in a row, while it is still taken to be listed
+    trouble text NOT NULL DEFAULT '',                 -- why the last look found out nothing
+    PRIMARY KEY (address, zone)
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON ip_listings TO posthouse_app;
