@@ -4,6 +4,7 @@ Every round: what is due becomes ready, what is late expires, what dead workers 
 counted, bounced addresses listed, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told
 of mail that was not delivered, and administrators of alerts. Now and then: the DNS of domains and what block lists say of our
 addresses is looked at again, old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+Exports (`exports.running`) are a task of their own beside the rounds.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery import block_lists
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.retry import RetrySchedule, delay_s
+from posthouse.exports import running
 from posthouse.intake import alert_mail, bounced, bulk_senders, notices, reputation, soft_bounces
 from posthouse.intake.accept import Door
 from posthouse.ledger import attempts, classify, counting, events, mass, receiver_reports
@@ -73,7 +75,7 @@ async def main(process: Process) -> None:
             (BLOCK_LISTS_S, block_lists.Watch(process.settings)),
         )
         process.ready()
-        await asyncio.gather(*(_every(process, period_s, do) for period_s, do in rounds))
+        await asyncio.gather(*(_every(process, period_s, do) for period_s, do in rounds), running.main(process))
         await door.close()
 
 

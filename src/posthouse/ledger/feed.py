@@ -14,7 +14,7 @@ from uuid import UUID
 from posthouse.ledger.counting import SETTLED_S
 from posthouse.ledger.sql import SQL
 from posthouse.runtime.ids import uuid7_floor
-from posthouse.runtime.postgres import Connection
+from posthouse.runtime.postgres import Connection, Record
 
 _END: Final = UUID(int=2**128 - 1)
 
@@ -75,13 +75,23 @@ async def several(connection: Connection, workspace_id: UUID, event_ids: Collect
         return []
     ids: Sequence[UUID] = sorted(event_ids, key=lambda each: each.int)
     rows = await connection.fetch(SQL.events_by_id, workspace_id, ids, ids[0], ids[-1])
-    return [
-        Fact(
-            Happened(r["event_id"], r["occurred_at"], r["message_id"], r["recipient_id"], r["kind"]),
-            r["data"],
-        )
-        for r in rows
-    ]
+    return [_fact(row) for row in rows]
+
+
+async def of_kinds(
+    connection: Connection, workspace_id: UUID, after: UUID, before: UUID, kinds: Collection[str], most: int
+) -> list[Fact]:
+    """What happened of these kinds between two ids, in order."""
+    rows = await connection.fetch(SQL.events_of_kinds, workspace_id, after, before, list(kinds), most)
+    return [_fact(row) for row in rows]
+
+
+async def count_of_kinds(
+    connection: Connection, workspace_id: UUID, after: UUID, before: UUID, kinds: Collection[str]
+) -> int:
+    """How often."""
+    found: int = await connection.fetchval(SQL.count_events_of_kinds, workspace_id, after, before, list(kinds))
+    return found
 
 
 async def has_news(connection: Connection, workspace_id: UUID, since: UUID) -> bool:
@@ -96,3 +106,7 @@ async def passed(connection: Connection, workspace_id: UUID, reader: str, reache
     at = min(reached, settled, key=lambda each: each.int)
     await connection.fetchrow(SQL.advance_cursor, workspace_id, reader, at)
     return at
+
+
+def _fact(r: Record) -> Fact:
+    return Fact(Happened(r["event_id"], r["occurred_at"], r["message_id"], r["recipient_id"], r["kind"]), r["data"])

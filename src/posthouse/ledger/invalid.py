@@ -79,6 +79,12 @@ async def replaced(connection: Connection, workspace_id: UUID, address: str, by:
     return [Cleared(row["reason"], row["created_at"]) for row in rows]
 
 
+async def count_since(connection: Connection, workspace_id: UUID, since: datetime) -> int:
+    """How many addresses became invalid since then and still are."""
+    found: int = await connection.fetchval(SQL.count_invalid, workspace_id, since)
+    return found
+
+
 async def _give_places(connection: Connection, workspace_id: UUID) -> None:
     async with connection.transaction():
         await connection.execute(SQL.lock_invalid, workspace_id)

@@ -277,6 +277,21 @@ WHERE workspace_id = $1 AND event_id >= $2 AND event_id < $3 ORDER BY event_id L
 SELECT event_id, occurred_at, message_id, recipient_id, kind, data FROM events
 WHERE workspace_id = $1 AND event_id = ANY($2::uuid[]) AND event_id >= $3 AND event_id <= $4;
 
+-- name: events_of_kinds
+-- What happened of these kinds after $2 and before $3, in order.
+SELECT event_id, occurred_at, message_id, recipient_id, kind, data FROM events
+WHERE workspace_id = $1 AND event_id > $2 AND event_id < $3 AND kind = ANY($4::text[]) ORDER BY event_id LIMIT $5;
+
+-- name: count_events_of_kinds
+SELECT count(*) FROM events WHERE workspace_id = $1 AND event_id > $2 AND event_id < $3 AND kind = ANY($4::text[]);
+
+-- name: count_suppressions
+SELECT count(*) FROM suppressions WHERE workspace_id = $1 AND created_at >= $2;
+
+-- name: count_invalid
+SELECT count(*) FROM suppressions
+WHERE workspace_id = $1 AND created_at >= $2 AND reason IN ('hard_bounce', 'invalid') AND replaced_by IS NULL;
+
 -- name: has_events_from
 SELECT EXISTS (SELECT FROM events WHERE workspace_id = $1 AND event_id >= $2);
 

@@ -214,3 +214,9 @@ async def remove(
 def _suppressed(row: Record) -> Suppressed:
     entry = Entry(row["scope"], row["reason"], row["expires_at"])
     return Suppressed(row["address"], entry, row["message_id"], row["added_by"], row["note"], row["created_at"])
+
+
+async def count_since(connection: Connection, workspace_id: UUID, since: datetime) -> int:
+    """How many entries were added since then."""
+    found: int = await connection.fetchval(SQL.count_suppressions, workspace_id, since)
+    return found

@@ -314,6 +314,20 @@ WEBHOOK_REPLAYED: Final = 50_000  # events of one replay; the answer says where 
 WEBHOOK_REPLAY_READ: Final = 500_000  # events looked at for one replay: an endpoint may want few of many
 WEBHOOK_TIDIED: Final = 5_000  # rows deleted at a time
 
+# --- Exports
+EXPORT_PART_ROWS: Final = 2_000  # read, packed, kept and posted at a time
+EXPORT_PARTS_PER_TURN: Final = 25  # then the next export has its turn
+EXPORT_LEASE_S: Final = 60.0  # renewed with every part
+EXPORT_TRIES: Final = 5  # claims in a row without one more part
+EXPORT_OCTETS: Final = 2_147_483_648  # of one export, packed
+EXPORT_DAYS: Final = 400  # of one export's period
+EXPORT_KEPT_S: Final = 604_800.0
+EXPORT_LINK_S: Final = 86_400.0  # how long a link without sign-in is good
+EXPORTS_UNFINISHED: Final = 5  # of one workspace at a time
+EXPORTS_KEPT: Final = 100  # of one workspace
+EXPORT_SCHEDULES: Final = 20  # of one workspace
+EXPORT_UPLOAD_LEASE_S: Final = 60.0
+
 # --- Suppressions
 SUPPRESSIONS_LISTED: Final = 10_000  # of one listing of a command
 SUPPRESSIONS_PAGE: Final = 1_000  # of one page of the API

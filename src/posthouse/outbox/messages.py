@@ -243,3 +243,17 @@ def _recipient(row: Record) -> RecipientRow:
     values["pool"] = Pool(values["pool"])
     values["state"] = State(values["state"])
     return RecipientRow(**values)
+
+
+async def recipients_between(
+    connection: Connection, workspace_id: UUID, after: UUID, before: UUID, most: int
+) -> list[dict[str, object]]:
+    """Recipients with their messages in the order of their ids, each by the names of the columns."""
+    rows = await connection.fetch(SQL.recipients_between, workspace_id, after, before, most)
+    return [dict(row.items()) for row in rows]
+
+
+async def count_between(connection: Connection, workspace_id: UUID, after: UUID, before: UUID) -> int:
+    """How many recipients there are between these ids."""
+    found: int = await connection.fetchval(SQL.count_recipients_between, workspace_id, after, before)
+    return found

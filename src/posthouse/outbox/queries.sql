@@ -533,6 +533,17 @@ RETURNING worker_id, role, host, pid, started_at, lease_until, draining_at;
 -- name: worker_is_draining
 SELECT draining_at IS NOT NULL FROM workers WHERE worker_id = $1;
 
+-- name: recipients_between
+-- Every recipient's mail with its message, in order after $2 and before $3. The message is looked up by key: a join might read all there are.
+SELECT o.recipient_id, o.message_id, o.address, o.kind, o.pool, o.state, o.attempts, o.settled_at, o.reason, o.code, o.enhanced, o.remote,
+       m.accepted_at, m.sender, m.subject, m.mail_class, m.source, m.tags, m.metadata
+FROM outbox o
+LEFT JOIN LATERAL (SELECT * FROM messages n WHERE n.workspace_id = $1 AND n.message_id = o.message_id LIMIT 1) m ON true
+WHERE o.workspace_id = $1 AND o.recipient_id > $2 AND o.recipient_id < $3 ORDER BY o.recipient_id LIMIT $4;
+
+-- name: count_recipients_between
+SELECT count(*) FROM outbox WHERE workspace_id = $1 AND recipient_id > $2 AND recipient_id < $3;
+
 -- name: how_given_up
 -- What is known of these recipients' mail: where it went and what was last said of it.
 SELECT recipient_id, address, attempts, reason, code, enhanced FROM outbox WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]);

@@ -25,6 +25,8 @@ An endpoint that fails again and again is only probed (`schedule.probe_pause_s`)
 with an audit entry. `endpoints` adds, changes, rotates and deletes them within an `accounts` change; `replay` sends once more;
 `retention` ends what has no hope and deletes what is old.
 
+`uploads` posts exports that name a webhook, part after part, with the same signature, patience and schedule; their state is the room exports'.
+
 It never follows a redirect, never holds a transaction while somebody answers, never keeps a copy of what the ledger has, and never promises
 that something is told only once: consumers know it again by its webhook-id.
 """

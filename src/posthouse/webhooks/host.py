@@ -2,6 +2,7 @@
 
     Desk.look          who is in service (every two seconds) -> what has happened (`fanout`) -> what is due -> wake those lanes
     Desk.tidy          what nobody will send any more is ended, what is old is deleted
+    Desk.upload        the next part of each export that is to be posted
 
 Any number of these processes may run: claims skip what another has claimed, and a workspace is read by one of them at a time.
 """
@@ -20,7 +21,7 @@ from posthouse.runtime.http_post import HttpPoster
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 from posthouse.runtime.reach import Reach, networks
-from posthouse.webhooks import deliveries, endpoints, lane, retention
+from posthouse.webhooks import deliveries, endpoints, lane, retention, uploads
 from posthouse.webhooks.endpoints import InService
 from posthouse.webhooks.fanout import Reading
 from posthouse.webhooks.lane import Lane, World
@@ -28,6 +29,7 @@ from posthouse.webhooks.lane import Lane, World
 _LOOK_S: Final = 0.5
 _RELOAD_S: Final = 2.0
 _TIDY_S: Final = 60.0
+_UPLOAD_S: Final = 1.0
 _DRAIN_S: Final = limits.DRAIN_S - 5.0
 
 
@@ -46,7 +48,11 @@ async def serve(process: Process, random: Random, *, ca_file: str | None = None)
     try:
         with contextlib.suppress(*DATABASE_GONE):  # before anything is deleted, the cursor has passed what it can
             await desk.look()
-        await asyncio.gather(_every(process, _LOOK_S, desk.look), _every(process, _TIDY_S, desk.tidy))
+        await asyncio.gather(
+            _every(process, _LOOK_S, desk.look),
+            _every(process, _TIDY_S, desk.tidy),
+            _every(process, _UPLOAD_S, desk.upload),
+        )
         await desk.close()
     finally:
         poster.close()
@@ -97,6 +103,10 @@ class Desk:
             in_service = await endpoints.in_service(connection)
         await retention.end_hopeless(self._process, in_service)
         await retention.drop_old(self._process, in_service)
+
+    async def upload(self) -> None:
+        """Posts what is due of exports that name a webhook."""
+        await uploads.post_due(self._world)
 
     async def close(self) -> None:
         """Lets what is under way end."""

@@ -18,7 +18,7 @@ PATHS = [
     "/queue/hold?domain=yahoo.com", "/queue/bounce?domain=yahoo.com&state=waiting", "/queue/select?domain=yahoo.com",
     "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend",
     "/suppressions", "/suppressions?address=nobody", "/suppressions/new", "/suppressions/import", "/suppressions/invalid",
-    "/suppressions/bounced", "/suppressions/bounced?type=hard&when=on&day=2026-01-31",
+    "/reports/exports", "/reports/exports/new", "/reports/exports/schedule", "/suppressions/bounced", "/suppressions/bounced?type=hard&when=on&day=2026-01-31",
     "/suppressions/remove?address=nobody@x.test", "/suppressions/invalid/clear?address=nobody@x.test", "/settings", "/settings/bounce-domains",
     "/settings/bounce-rules?reply=550+no",
     "/settings/you", "/settings/audit", "/alerts", "/suppressions/list-check", "/webhooks", "/webhooks/new", "/nowhere",

@@ -25,6 +25,7 @@ from posthouse.web.api import (
 )
 from posthouse.web.api.alert_table import ALERT_OPERATIONS
 from posthouse.web.api.domain_table import DOMAIN_OPERATIONS
+from posthouse.web.api.export_table import EXPORT_OPERATIONS
 from posthouse.web.api.message_schema import EXAMPLE, MESSAGE_BODY
 from posthouse.web.api.operation import Operation, Parameter, Reply, Schema
 from posthouse.web.api.report_table import REPORT_OPERATIONS
@@ -343,4 +344,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     *WEBHOOK_OPERATIONS,
     *ALERT_OPERATIONS,
+    *EXPORT_OPERATIONS,
 )

@@ -2,8 +2,8 @@
 
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`,
-`reputation_pages`, `queue_pages`, `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`, `invalid_pages`,
-`bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `alert_pages`, `bounce_pages`,
+`reputation_pages`, `export_pages`, `queue_pages`, `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`,
+`invalid_pages`, `bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `alert_pages`, `bounce_pages`,
 `bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
 `view.part` into the piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our
 own page (Fetch Metadata and a token bound to the session), `session.need` checks the role, the room that owns the thing makes
@@ -26,6 +26,7 @@ from posthouse.web.pages import (
     bounce_rule_pages,
     bounced_pages,
     domain_pages,
+    export_pages,
     home,
     invalid_pages,
     key_pages,
@@ -80,6 +81,16 @@ _signed_in: Final = Router(
         report_pages.source_page,
         reputation_pages.reputation_page,
         reputation_pages.resume,
+        export_pages.export_list,
+        export_pages.export_form,
+        export_pages.export_submit,
+        export_pages.export_fetch,
+        export_pages.export_delete_page,
+        export_pages.export_delete,
+        export_pages.schedule_form,
+        export_pages.schedule_add,
+        export_pages.schedule_delete_page,
+        export_pages.schedule_delete,
         queue_pages.queue_page,
         queue_acts.queue_select_page,
         queue_acts.queue_act_page,
@@ -144,6 +155,7 @@ routes: Final[list[Any]] = [
     sign_in_pages.sign_in_by_password,
     sign_in_pages.sign_in_link_page,
     sign_in_pages.sign_in_by_link,
+    export_pages.export_by_link,
     _signed_in,
 ]
 middleware: Final[list[Any]] = []

@@ -49,6 +49,7 @@ SAID: Final = {
     "dismissed": N_("Dismissed. It comes back if the trouble is found again."),
     "replayed": N_("On its way."),
     "report": N_("Taken. It counts below."),
+    "export": N_("Submitted. This page shows how far it is."),
     "known": N_("It was here already; nothing changed."),
     "nothing": N_("There was nothing left to do it to."),
 }
