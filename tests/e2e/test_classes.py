@@ -13,6 +13,7 @@ from tests.sql.test_accounts_domains import Zone
 from tests.web_server import Web, running
 
 import submission_role
+from free_ports import free_port
 from posthouse.accounts import changes, credentials, domains, workspaces
 from posthouse.accounts.credentials import CredentialKind, Issued, Terms
 from posthouse.accounts.directory import Directory
@@ -160,7 +161,7 @@ async def test_a_campaign_from_the_business_domain_is_warned_of_or_refused(corri
 
 @pytest.fixture
 async def role(make_process: MakeProcess) -> AsyncIterator[submission_role.Role]:
-    ports = {"port": submission_role.free_port(), "tls_port": submission_role.free_port(), "auth_without_tls": True}
+    ports = {"port": free_port(), "tls_port": free_port(), "auth_without_tls": True}
     process = make_process("submission", lab={"enabled": True}, submission={"host": "127.0.0.1", **ports})
     async with submission_role.running(process) as opened:
         yield opened
