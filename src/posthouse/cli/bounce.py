@@ -12,10 +12,13 @@ from posthouse.ledger import classify
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.explain import Affected
 from posthouse.ledger.explain import explain as read_mail
+from posthouse.ledger.kind import Kind
 
 app: Final = App(name="bounce", help="What mail that came back means, and which rule says so.")
 
 EXIT_UNREADABLE: Final = 1
+# A reader who wants no more mail comes the same way as one who complains, and programs that read these lines know one word for both.
+_KINDS: Final = {Kind.OPT_OUT: Kind.COMPLAINT}
 
 
 @app.command
@@ -27,7 +30,7 @@ def explain(
 ) -> None:
     """Say what each message is, whom it is about and what that means for them: one line of JSON a message.
 
-    Keys: `file`, `kind` (bounce, delay, success, auto_reply, challenge, complaint, opt_out, other) and `recipients`, each with `address`,
+    Keys: `file`, `kind` (bounce, delay, success, auto_reply, challenge, complaint, other) and `recipients`, each with `address`,
     `class` (hard, soft, blocked, unknown), `reason`, `smtp_code`, `enhanced_status`, `rule`. Files are messages as they came; - is
     standard input. Nothing is stored and no database is needed.
 
@@ -62,7 +65,7 @@ def _explained(files: Iterable[Path], unreadable: list[str]) -> Iterator[dict[st
         found = read_mail(content)
         yield {
             "file": str(file),
-            "kind": str(found.kind),
+            "kind": str(_KINDS.get(found.kind, found.kind)),
             "recipients": [_recipient(each) for each in found.recipients],
         }
 
