@@ -1,6 +1,7 @@
 """Which domains take mail, asked of the DNS: an MX, or an address without one (RFC 5321 5.1); a null MX says never (RFC 7505)."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from typing import Any, Protocol
 
@@ -21,15 +22,19 @@ class Lookup(Protocol):
         ...
 
 
-async def ask(domains: Collection[str], lookup: Lookup) -> dict[str, DomainState]:
-    """The state of each, LIST_LOOKUPS asked about at a time."""
+async def ask(domains: Collection[str], lookup: Lookup, patience_s: float | None = None) -> dict[str, DomainState]:
+    """The state of each, LIST_LOOKUPS asked about at a time. What has not answered within `patience_s` in all is unknown."""
     room = asyncio.Semaphore(LIST_LOOKUPS)
+    states = dict.fromkeys(domains, DomainState.UNKNOWN)
 
-    async def one(domain: str) -> DomainState:
+    async def one(domain: str) -> None:
         async with room:
-            return await _state(domain, lookup)
+            states[domain] = await _state(domain, lookup)
 
-    return dict(zip(domains, await asyncio.gather(*map(one, domains)), strict=True))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await asyncio.gather(*map(one, domains))
+    return states
 
 
 async def _state(domain: str, lookup: Lookup) -> DomainState:

@@ -12,7 +12,7 @@ from posthouse.cli import console
 from posthouse.cli.console import EXIT_REFUSED, HERE, Installation, Json, Number
 from posthouse.cli.world import Where
 from posthouse.intake import list_check
-from posthouse.intake.list_check import ListReport
+from posthouse.intake.list_check import Domains, ListReport
 from posthouse.runtime.dns import Resolver
 
 app: Final = App(name="list", help="Whether a list of addresses is fit to be written to.")
@@ -85,11 +85,12 @@ def _text(file: Path) -> str:
 
 async def _check(where: Where, number: int | None, text: str, *, offline: bool, alone: bool) -> ListReport:
     if alone:
-        resolver = None if offline else Resolver(where.settings().delivery.resolvers)
-        return await list_check.check(None, None, text, resolver, datetime.now(UTC))
-    async with console.opened(where, number) as room, room.process.pool.acquire() as connection:
-        resolver = None if offline else Resolver(room.process.settings.delivery.resolvers)
-        return await list_check.check(connection, room.workspace.workspace_id, text, resolver, room.process.clock.now())
+        domains = None if offline else Domains(Resolver(where.settings().delivery.resolvers))
+        return await list_check.check(None, None, text, domains, datetime.now(UTC))
+    async with console.opened(where, number) as room:
+        process = room.process
+        domains = None if offline else Domains(Resolver(process.settings.delivery.resolvers))
+        return await list_check.check(process.pool, room.workspace.workspace_id, text, domains, process.clock.now())
 
 
 def _told(report: ListReport) -> str:

@@ -10,7 +10,7 @@ from posthouse.audience.hygiene import Entry, Examined, Summary
 from posthouse.audience.mail_domains import Lookup
 from posthouse.ledger import suppression
 from posthouse.model.words import MailClass
-from posthouse.runtime.postgres import Connection
+from posthouse.runtime.postgres import Connection, Pool
 
 _AT_ONCE = 10_000  # addresses looked up in one statement
 
@@ -24,17 +24,34 @@ class ListReport:
     remarkable: tuple[Examined, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """Who is asked about domains, and for how long in all; None: as long as it takes."""
+
+    lookup: Lookup
+    patience_s: float | None = None
+
+
 async def check(
-    connection: Connection | None, workspace_id: UUID | None, text: str, lookup: Lookup | None, now: datetime
+    pool: Pool | None, workspace_id: UUID | None, text: str, domains: Domains | None, now: datetime
 ) -> ListReport:
-    """Look at a list. Without a connection nothing is known of earlier mail, without a lookup nothing of domains."""
+    """Look at a list. Without a database nothing is known of earlier mail, without somebody to ask nothing of domains.
+
+    The database waits for nobody: a connection is taken once the DNS has answered.
+    """
     entries = list(hygiene.read(text))
-    states = await mail_domains.ask(hygiene.domains(entries), lookup) if lookup else _taken_on_trust(entries)
-    bounced, opted_out = (
-        await _known(connection, workspace_id, entries, now) if connection and workspace_id else ({}, {})
-    )
+    bounced: dict[str, str] = {}
+    opted_out: dict[str, str] = {}
+    states = await _asked(entries, domains) if domains else _taken_on_trust(entries)
+    if pool is not None and workspace_id is not None:
+        async with pool.acquire() as connection:
+            bounced, opted_out = await _known(connection, workspace_id, entries, now)
     examined = list(hygiene.examine(entries, states, bounced, opted_out))
     return ListReport(hygiene.summary(examined), tuple(examined), tuple(each for each in examined if each.findings))
+
+
+async def _asked(entries: Sequence[Entry], domains: Domains) -> dict[str, hygiene.DomainState]:
+    return await mail_domains.ask(hygiene.domains(entries), domains.lookup, domains.patience_s)
 
 
 def _taken_on_trust(entries: Sequence[Entry]) -> dict[str, hygiene.DomainState]:

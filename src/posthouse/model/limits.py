@@ -291,6 +291,7 @@ BOUNCED_SAID_CHARS: Final = 500  # kept of what a receiver said
 LIST_ADDRESSES: Final = 1_000_000  # of one list
 LIST_LOOKUPS: Final = 100  # domains asked about at a time
 LIST_PER_CALL: Final = 10_000  # addresses of one call of the API, or lines of one list on a page
+LIST_PATIENCE_S: Final = 20.0  # with the DNS, in all, where somebody waits for the answer
 LIST_PAGE_CHARS: Final = 1_000_000  # of a list on a page, which carries it back to its reader
 
 # --- Webhooks

@@ -1,5 +1,7 @@
 """Lists of addresses: read from whatever people export, and judged."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +131,17 @@ async def test_a_domain_takes_mail_by_mx_or_address_unless_it_says_never() -> No
     assert list((await mail_domains.ask(asked, Zone())).values()) == [
         DomainState.MAIL, DomainState.MAIL, DomainState.TAKES_NO_MAIL, DomainState.DEAD, DomainState.UNKNOWN,
     ]  # fmt: skip
+
+
+async def test_domains_nobody_answers_for_in_time_are_unknown() -> None:
+    class Slow(Zone):
+        async def mx(self, domain: str) -> Answer[MxRecord]:
+            if domain == "slow.test":
+                await asyncio.sleep(60)
+            return await super().mx(domain)
+
+    states = await mail_domains.ask(("mail.test", "slow.test"), Slow(), 0.05)
+    assert states == {"mail.test": DomainState.MAIL, "slow.test": DomainState.UNKNOWN}
 
 
 def test_a_quotation_mark_that_never_ends_loses_nobody() -> None:

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from posthouse.audience.hygiene import Advice, Finding
 from posthouse.intake import list_check
-from posthouse.intake.list_check import ListReport
+from posthouse.intake.list_check import Domains, ListReport
 from posthouse.model import limits
 from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer
@@ -56,9 +56,8 @@ async def check_list(exchange: Exchange) -> Answer:
         return body
     text = "\n".join('"' + " ".join(each.split()).replace('"', '""') + '"' for each in body["addresses"])
     rooms = exchange.rooms
-    async with rooms.process.pool.acquire() as connection:
-        now = rooms.process.clock.now()
-        report = await list_check.check(connection, exchange.submitter.workspace_id, text, rooms.resolver(), now)
+    process, domains = rooms.process, Domains(rooms.resolver(), limits.LIST_PATIENCE_S)
+    report = await list_check.check(process.pool, exchange.submitter.workspace_id, text, domains, process.clock.now())
     return answer(_view(report))
 
 

@@ -15,7 +15,7 @@ from posthouse.accounts.sign_in import SignedIn
 from posthouse.audience import hygiene
 from posthouse.audience.hygiene import Advice, Divided, Examined, Finding
 from posthouse.intake import list_check
-from posthouse.intake.list_check import ListReport
+from posthouse.intake.list_check import Domains, ListReport
 from posthouse.intake.suppression_csv import harmless
 from posthouse.model import limits
 from posthouse.model.words import Role
@@ -96,9 +96,8 @@ async def _report(request: Page, person: SignedIn, listed: str, field: str, name
     wrong = _too_much(listed, spoken)
     if wrong:
         return _page(request, person, status=422, errors={field: [wrong]}, pasted=pasted)
-    async with known.process.pool.acquire() as connection:
-        now, workspace_id = known.process.clock.now(), person.workspace.workspace_id
-        report = await list_check.check(connection, workspace_id, listed, known.resolver(), now)
+    process, domains = known.process, Domains(known.resolver(), limits.LIST_PATIENCE_S)
+    report = await list_check.check(process.pool, person.workspace.workspace_id, listed, domains, process.clock.now())
     if not report.summary.addresses:
         told = spoken.say("There is no address in it: one on each line, or a table with a column of them.")
         return _page(request, person, status=422, errors={field: [told]}, pasted=pasted)
