@@ -1,13 +1,16 @@
 """Custom bounce domains against a real name server: added, used by the right mail, broken, and judged as a receiver would."""
 
+import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.corridor import Corridor, MakeProcess, open_corridor
+from tests.corridor import CONTENT, Corridor, MakeProcess, open_corridor
 from tests.lab_servers import sink
+from tests.peers import mailauth_judge
 from tests.peers.validating_resolver import Zone, validating_resolver
 from tests.verified import verified_domain
 
@@ -15,6 +18,7 @@ from posthouse.accounts import alerts, bounce_domains, changes, domains, recheck
 from posthouse.accounts.bounce_domains import BounceDomain
 from posthouse.accounts.domains import SendingDomain
 from posthouse.intake.inbound import ReturnsOffice, return_path_secret
+from posthouse.model.words import MailClass
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
 from posthouse.wire import verp
@@ -171,6 +175,53 @@ async def test_a_key_counts_as_the_dns_has_it_now_not_as_it_was_seen(corridor: C
     assert all(check.passed for check in seen.checks)
     test = await self_test.run(corridor.process.settings, seen, None, resolver)
     assert (test.dkim_aligned, test.dmarc) == (False, "fail")
+
+
+@pytest.fixture(scope="module")
+def mailauth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge that is not ours."""
+    return mailauth_judge.install(tmp_path_factory.mktemp("mailauth"))
+
+
+async def test_another_judge_finds_spf_aligned_for_both_classes_without_any_signature(
+    corridor: Corridor, tmp_path: Path, mailauth: Path
+) -> None:
+    async with name_server(tmp_path, *ACME_LINES) as address:
+        before = await delivered(corridor)
+        assert isinstance(await add(corridor, "bounces.acme.test", Resolver([address])), BounceDomain)
+        mails = [*before, *await delivered(corridor)]
+        verdicts = await mailauth_judge.ask(mailauth, "judge.js", {"server": address, "mails": mails})
+    default = corridor.make_process().settings.bounce_domain
+    assert [(each["spf"][1], each["aligned"]["spf"], each["dmarc"]) for each in verdicts] == [
+        (default, False, "fail"),
+        (default, False, "fail"),
+        ("bounces.acme.test", True, "pass"),
+        ("bounces.acme.test", True, "pass"),
+    ]
+    assert {each["policy"] for each in verdicts} == {"reject"}
+
+
+async def delivered(corridor: Corridor) -> list[dict[str, str]]:
+    """A transactional and a marketing mail as they arrived, but for their signatures, and where from."""
+    content = CONTENT.replace(b"ann@example.test", b"ann@acme.test")
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        for mail_class in (MailClass.TRANSACTIONAL, MailClass.MARKETING):
+            sent = await corridor.send("bob@there.test", sender="ann@acme.test", mail_class=mail_class, content=content)
+            await corridor.settled([sent])
+    return [
+        {
+            "content": base64.b64encode(unsigned(mail.data)).decode(),
+            "ip": "192.0.2.10",
+            "helo": HOST,
+            "sender": mail.mail_from.partition("<")[2].partition(">")[0] or mail.mail_from,
+        }
+        for mail in receiver.mails
+    ]
+
+
+def unsigned(data: bytes) -> bytes:
+    """Without what only signatures prove."""
+    return re.sub(rb"(?im)^DKIM-Signature:.*\r\n(?:[ \t].*\r\n)*", b"", data)
 
 
 async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corridor) -> None:

@@ -2,11 +2,8 @@
 
 import asyncio
 import base64
-import json
 import re
-import shutil
 import smtplib
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,7 @@ from typing import Any
 import dkim
 import pytest
 from tests.corridor import Corridor, MakeProcess, open_corridor
-from tests.peers import mail_server
+from tests.peers import mail_server, mailauth_judge
 from tests.submission_role import Role
 from tests.submission_role import running as submitting
 from tests.web_server import Web
@@ -28,7 +25,6 @@ from posthouse.wire import headers
 
 SENDER, BOB = "shop@example.com", "bob@there.test"
 CASE = "X-Case"
-MAILAUTH = Path(__file__).parent / "mailauth"
 _PDF = base64.b64encode(bytes(range(256)) * 200).decode()
 BOTH = {"rsa-sha256", "ed25519-sha256"}
 
@@ -176,12 +172,7 @@ def _dkimpy_passes(mail: bytes, zone: Mapping[str, str]) -> set[str]:
 @pytest.fixture(scope="session")
 def mailauth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script with its pinned dependency, installed beside a copy of it."""
-    folder = tmp_path_factory.mktemp("mailauth")
-    for name in ("package.json", "package-lock.json", "verify.js"):
-        shutil.copy(MAILAUTH / name, folder / name)
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(command, cwd=folder, check=True, timeout=100, capture_output=True)
-    return folder
+    return mailauth_judge.install(tmp_path_factory.mktemp("mailauth"))
 
 
 async def test_mailauth_passes_both_signatures(delivered: Delivered, mailauth: Path) -> None:
@@ -200,14 +191,5 @@ async def test_verifiers_see_a_mail_that_was_changed(delivered: Delivered, maila
 async def _mailauth(folder: Path, mails: Mapping[str, bytes], zone: Mapping[str, str]) -> dict[str, list[list[str]]]:
     """[algorithm, result] of every signature, by case."""
     asked = {"zone": dict(zone), "mails": {case: base64.b64encode(mail).decode() for case, mail in mails.items()}}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        ["node", "verify.js"],
-        cwd=folder,
-        input=json.dumps(asked).encode(),
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    verdicts: dict[str, list[list[str]]] = json.loads(done.stdout)
+    verdicts: dict[str, list[list[str]]] = await mailauth_judge.ask(folder, "verify.js", asked)
     return verdicts
