@@ -339,9 +339,10 @@ SELECT *, count(*) OVER () AS many FROM alerts WHERE workspace_id = $1 AND ended
 
 -- name: take_alert_turn
 -- The right to write to administrators, once in $3 seconds; no row while there is nothing to tell.
-UPDATE workspaces SET alerts_told_at = $2
-WHERE workspace_id = $1 AND (alerts_told_at IS NULL OR alerts_told_at <= $2::timestamptz - make_interval(secs => $3))
-  AND EXISTS (SELECT FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL)
+INSERT INTO alert_turns AS t (workspace_id, told_at)
+SELECT $1, $2::timestamptz WHERE EXISTS (SELECT FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS NULL)
+ON CONFLICT (workspace_id) DO UPDATE SET told_at = excluded.told_at
+WHERE t.told_at <= excluded.told_at - make_interval(secs => $3)
 RETURNING workspace_id;
 
 -- name: untold_alerts

@@ -1,6 +1,11 @@
 -- Alerts are written to administrators once in a while; webhooks tell of what is no mail's: addresses and alerts.
 
-ALTER TABLE workspaces ADD COLUMN alerts_told_at timestamptz;   -- when administrators were last written to
+-- Whose turn it is to write is no fact about a workspace: every door reads those, and this changes each time.
+CREATE TABLE alert_turns (
+    workspace_id uuid NOT NULL REFERENCES workspaces,
+    told_at timestamptz NOT NULL,                     -- when administrators were last written to
+    PRIMARY KEY (workspace_id)
+);
 
 CREATE TABLE webhook_news (
     workspace_id uuid NOT NULL,
@@ -12,4 +17,4 @@ CREATE TABLE webhook_news (
     PRIMARY KEY (workspace_id, event_id)
 );
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_news TO posthouse_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON alert_turns, webhook_news TO posthouse_app;
