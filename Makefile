@@ -3,6 +3,8 @@
 PYTHON ?= python3
 SEEDS ?= 3000
 KILLS ?= 20
+# One more than cores: a test that waits for a server or a browser leaves its core to another.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 STAMP := .venv/.made
 DEVELOPER := .venv/.made-for-developers
@@ -41,7 +43,7 @@ test: $(DEVELOPER)
 	.venv/bin/ruff check src tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/pytest -n auto --dist loadfile -m "not slow" tests
+	.venv/bin/pytest -n $(WORKERS) --dist loadfile -m "not slow" tests
 
 ## test-slow: KILLS times kill -9, and SEEDS simulated histories (make test-slow KILLS=1000 SEEDS=10000)
 test-slow: $(DEVELOPER)

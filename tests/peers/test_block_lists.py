@@ -18,6 +18,7 @@ from posthouse.delivery.block_lists import ACTOR, Watch
 from posthouse.intake import operate
 from posthouse.model.words import Pool
 from posthouse.outbox import suspensions
+from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
 
 ONE, TWO, SIX = "5.9.0.1", "5.9.0.2", "2a01:4f8::1"
@@ -143,14 +144,16 @@ async def test_a_list_that_does_not_work_lists_nobody(corridor: Corridor, tmp_pa
 
 
 async def test_a_silent_list_changes_nothing_and_one_taken_from_the_settings_ends_its_alert(
-    corridor: Corridor, tmp_path: Path
+    corridor: Corridor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with lists(tmp_path, bl=(TEST_POINT, *LISTED), other=(TEST_POINT,)) as address:
         process = worker(corridor, address, ONE)
         await look(process)
         dead = worker(corridor, "127.0.0.1:9", ONE)
-        for _ in range(3):
-            await look(dead)
+        with monkeypatch.context() as patch:
+            patch.setitem(Resolver.__init__.__kwdefaults__, "timeout_s", 0.2)
+            for _ in range(3):
+                await look(dead)
         assert (len(await open_alerts(corridor)), await stopped(corridor)) == (1, set(Pool))
         await look(worker(corridor, address, ONE, zones=("other.test",)))
         assert (await open_alerts(corridor), await stopped(corridor)) == ([], set())
