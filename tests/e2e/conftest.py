@@ -23,8 +23,6 @@ async def house(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFa
     database = await postgres.open_pool(dsn, size=20, name="test")
     yard = Yard(database, dsn, postgres_server.owner_dsn(name), settings, MovableClock())
     async with open_corridor(yard.process) as corridor:
-        # Mail to administrators about refusals would come to the receivers of whatever test runs then.
-        await database.execute("UPDATE users SET disabled_at = now()")
         yield House(yard, corridor)
     database.terminate()
     postgres_server.drop(name)

@@ -140,7 +140,7 @@ class MovedClock:
 
 @pytest.fixture
 async def corridor(make_process: MakeProcess) -> AsyncIterator[Corridor]:
-    async with open_corridor(make_process) as opened:
+    async with open_corridor(make_process, alert_mail=True) as opened:
         yield opened
 
 
