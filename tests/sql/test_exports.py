@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 from tests.corridor import MakeProcess
-from tests.hook_consumer import consuming
+from tests.hook_consumer import Hook, consuming
 from tests.hook_world import Hooks, open_hooks
 
 from posthouse.accounts import changes
@@ -257,6 +257,29 @@ async def test_parts_are_posted_signed_and_in_order_until_they_are_taken(
     assert [(each["part"], each["parts"]) for each in taken] == [(1, 3), (2, 3), (3, 3)]
     assert "".join(each["content"] for each in taken).encode() == text
     assert refused.id == hooked[0].id
+
+
+async def test_an_endpoint_that_does_not_answer_keeps_no_other_waiting(make_process: MakeProcess, owner: Pool) -> None:
+    async with consuming() as consumer, open_hooks(make_process) as hooks:
+        released = asyncio.Event()
+
+        async def act(hook: Hook) -> int:
+            if hook.path == "/slow":
+                await released.wait()
+            return 204
+
+        consumer.act = act
+        slow, quick = [await hooks.add(consumer.url(path), EventKind.HEADER_IGNORED) for path in ("/slow", "/quick")]
+        for _ in range(3):
+            await made(hooks, What.COMPLAINTS, webhook_id=slow.endpoint.endpoint_id)
+        export, _ = await made(hooks, What.COMPLAINTS, webhook_id=quick.endpoint.endpoint_id)
+        await owner.execute("UPDATE exports SET upload_at = now()")
+        async with hooks.serving():
+            try:
+                await until(hooks, export, lambda found: found.state is State.COMPLETE)
+            finally:
+                released.set()
+            assert {hook.path for hook in consumer.hooks} == {"/slow", "/quick"}
 
 
 async def test_a_webhook_that_is_gone_or_inside_is_not_posted_to_and_the_file_stays(

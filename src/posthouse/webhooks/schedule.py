@@ -81,7 +81,7 @@ def asked_pause_s(status: int | None, retry_after: str, now: datetime) -> float:
         return min(float(retry_after), PAUSES_S[-1])
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for years and zones of twenty digits
         return 0.0
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max((moment - now).total_seconds(), 0.0), PAUSES_S[-1])

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from posthouse.model import limits
 from posthouse.webhooks.schedule import (
@@ -99,6 +101,20 @@ def test_quick_endpoints_may_hold_more_and_slow_ones_only_what_they_have_places_
 )
 def test_an_endpoint_says_when_to_come_back_within_reason(status: int | None, said: str, seconds: float) -> None:
     assert asked_pause_s(status, said, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Sun, 06 Nov 1994 08:49:37 +99999999999999999999", "Sun, 99999999999999999999 Nov 1994 08:49:37 GMT",
+     "Sun, 06 Nov 99999999999999999999 08:49:37 GMT", "Sun, 06 Nov 1994 99999999999999999999:49:37 GMT"],
+)  # fmt: skip
+def test_a_date_made_to_break_its_reader_asks_for_nothing(said: str) -> None:
+    assert asked_pause_s(503, said, NOW) == 0.0
+
+
+@given(st.text(alphabet="SunMonNovJan0123456789 :,+-GMT", max_size=100))
+def test_no_field_makes_its_reader_raise(said: str) -> None:
+    assert 0.0 <= asked_pause_s(429, said, NOW) <= PAUSES_S[-1]
 
 
 def test_what_is_asked_for_lengthens_the_pause_and_never_shortens_it_or_outlives_the_day() -> None:
