@@ -293,6 +293,17 @@ async def test_a_pool_has_marks_of_its_own(corridor: Corridor) -> None:
     assert [each.pool for each in await paused(corridor)] == [Pool.MARKETING]
 
 
+async def test_one_reader_who_says_it_again_and_again_counts_once(corridor: Corridor) -> None:
+    mails = await send(corridor, 300)
+    await happen(corridor, mails, EventKind.DELIVERED)
+    for again in range(10):
+        await happen(corridor, mails[:1], EventKind.COMPLAINED, by_s=again)
+        await happen(corridor, mails[1:2], EventKind.LATE_BOUNCE, HARD, by_s=again)
+    await judge(corridor, 60)
+    tally = (await standing(corridor, Scope.POOL, "marketing", 60)).tally
+    assert tally == Tally(sent=300, delivered=300, hard_bounces=1, complaints=1)
+
+
 @pytest.mark.parametrize(
     ("to", "complaints", "alarmed", "stops"),
     [

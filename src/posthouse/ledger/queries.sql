@@ -53,7 +53,8 @@ ON CONFLICT (workspace_id, quarter, kind, mail_class) DO UPDATE SET times = even
 
 -- name: count_reputation
 -- Adds the events from $2 up to, not including, $3 to the counts by pool, From domain and provider ($4, with the patterns $5 of
--- domains). Recipient and message are looked up by key, as in count_events. What a person bounced was not sent.
+-- domains). Recipient and message are looked up by key, as in count_events. What a person bounced was not sent. Who complains or bounces
+-- again and again about one mail counts once: a single reader must not be able to stop everybody's mail.
 INSERT INTO reputation_counts (workspace_id, quarter, pool, sender_domain, provider, sent, delivered, hard_bounces, complaints)
 SELECT $1, date_bin('15 minutes', e.occurred_at, 'epoch'), r.pool, m.sender_domain,
        coalesce((SELECT p.provider FROM unnest($4::text[], $5::text[]) AS p (provider, pattern) WHERE r.domain ~ p.pattern), 'other'),
@@ -67,6 +68,11 @@ FROM events e,
 WHERE e.workspace_id = $1 AND e.event_id >= $2 AND e.event_id < $3
   AND (e.kind IN ('delivered', 'complained') OR (e.kind = 'bounced' AND NOT e.data ? 'by')
        OR (e.kind = 'late_bounce' AND e.data ->> 'class' = 'hard'))
+  AND (e.kind NOT IN ('complained', 'late_bounce') OR NOT EXISTS (
+       SELECT FROM events b
+       WHERE b.workspace_id = $1 AND b.message_id = e.message_id AND b.recipient_id = e.recipient_id AND b.event_id < e.event_id
+         AND CASE e.kind WHEN 'complained' THEN b.kind = 'complained'
+                         ELSE b.kind IN ('bounced', 'late_bounce') AND b.data ->> 'class' = 'hard' END))
 GROUP BY 2, 3, 4, 5
 ON CONFLICT (workspace_id, quarter, pool, sender_domain, provider) DO UPDATE
 SET sent = reputation_counts.sent + EXCLUDED.sent, delivered = reputation_counts.delivered + EXCLUDED.delivered,
