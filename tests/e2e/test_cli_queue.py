@@ -52,7 +52,9 @@ async def test_a_destination_is_suspended_explained_and_resumed(posthouse: Comma
 async def test_what_a_breaker_paused_is_shown_with_its_rates_and_resumed_by_its_id(
     posthouse: CommandLine, corridor: Corridor
 ) -> None:
-    assert (await posthouse("reputation")).out.strip() == "Nothing was sent within 24 hours."
+    assert (
+        await posthouse("reputation")
+    ).out.strip() == "No mail within 24 hours; what has just gone out shows half a minute later."
     process, workspace_id = corridor.process, corridor.submitter.workspace_id
     async with transaction(process.pool) as connection:
         await counting.advance(connection, workspace_id, process.clock.now())
@@ -67,7 +69,7 @@ async def test_what_a_breaker_paused_is_shown_with_its_rates_and_resumed_by_its_
         ("pool", "notification", "paused"),
         ("domain", "shop.example", "paused"),
     ]
-    assert "11 (5.5 % of 5 %)" in (await posthouse("reputation")).out
+    assert "11 (5.5 %, limit 5 %)" in (await posthouse("reputation")).out
     stopped = {each["id"]: each for each in (await posthouse("queue", "suspensions", "--json")).json()}
     assert {(each["pool"], each["sender_domain"]) for each in stopped.values()} == {
         ("notification", None),

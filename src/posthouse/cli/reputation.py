@@ -15,7 +15,7 @@ from posthouse.ledger.breakers import Rate
 from posthouse.ledger.reputation import BulkSender
 from posthouse.web.api.reputation import listing
 
-_NONE = "Nothing was sent within 24 hours."
+_NONE = "No mail within 24 hours; what has just gone out shows half a minute later."
 
 
 def reputation_command(*, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
@@ -58,5 +58,5 @@ def _table(found: Sequence[Reputation]) -> Table | Text:
 
 
 def _rate(rate: Rate) -> str:
-    limit = f" of {rate.marks.pause:g} %" if rate.marks else ""
+    limit = f", limit {rate.marks.pause:g} %" if rate.marks else ""
     return f"{rate.times} ({rate.percent:.3g} %{limit})"

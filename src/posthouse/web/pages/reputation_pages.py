@@ -93,6 +93,7 @@ def _row(found: Reputation, spoken: Speech) -> dict[str, Any]:
         "suspension": own.suspension_id if own else "",
         "since": found.since,
         "sent": found.tally.sent,
+        "pauses": found.pauses,
         "rates": [_rate(each, spoken) for each in found.rates],
     }
 
