@@ -89,7 +89,7 @@ async def _check(where: Where, number: int | None, text: str, *, offline: bool, 
         return await list_check.check(None, None, text, domains, datetime.now(UTC))
     async with console.opened(where, number) as room:
         process = room.process
-        domains = None if offline else Domains(Resolver(process.settings.delivery.resolvers))
+        domains = None if offline else Domains.of(process.settings, Resolver(process.settings.delivery.resolvers))
         return await list_check.check(process.pool, room.workspace.workspace_id, text, domains, process.clock.now())
 
 

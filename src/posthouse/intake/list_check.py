@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
+from posthouse.accounts.dkim_store import LAB_DOMAIN
 from posthouse.audience import hygiene, mail_domains
 from posthouse.audience.hygiene import Entry, Examined, Summary
 from posthouse.audience.mail_domains import Lookup
 from posthouse.ledger import suppression
 from posthouse.model.words import MailClass
 from posthouse.runtime.postgres import Connection, Pool
+from posthouse.runtime.settings import Settings
 
 _AT_ONCE = 10_000  # addresses looked up in one statement
 
@@ -26,10 +29,16 @@ class ListReport:
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """Who is asked about domains, and for how long in all; None: as long as it takes."""
+    """Who is asked about domains, and for how long in all; None: as long as it takes. `own` take mail and are in no DNS."""
 
     lookup: Lookup
     patience_s: float | None = None
+    own: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, settings: Settings, lookup: Lookup, patience_s: float | None = None) -> Self:
+        """As an installation asks: the lab delivers to its own domain."""
+        return cls(lookup, patience_s, frozenset({LAB_DOMAIN} if settings.lab.enabled else ()))
 
 
 async def check(
@@ -51,7 +60,11 @@ async def check(
 
 
 async def _asked(entries: Sequence[Entry], domains: Domains) -> dict[str, hygiene.DomainState]:
-    return await mail_domains.ask(hygiene.domains(entries), domains.lookup, domains.patience_s)
+    named = hygiene.domains(entries)
+    states = await mail_domains.ask(
+        [each for each in named if each not in domains.own], domains.lookup, domains.patience_s
+    )
+    return states | dict.fromkeys(domains.own.intersection(named), hygiene.DomainState.MAIL)
 
 
 def _taken_on_trust(entries: Sequence[Entry]) -> dict[str, hygiene.DomainState]:

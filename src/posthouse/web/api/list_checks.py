@@ -56,7 +56,8 @@ async def check_list(exchange: Exchange) -> Answer:
         return body
     text = "\n".join('"' + " ".join(each.split()).replace('"', '""') + '"' for each in body["addresses"])
     rooms = exchange.rooms
-    process, domains = rooms.process, Domains(rooms.resolver(), limits.LIST_PATIENCE_S)
+    process = rooms.process
+    domains = Domains.of(process.settings, rooms.resolver(), limits.LIST_PATIENCE_S)
     report = await list_check.check(process.pool, exchange.submitter.workspace_id, text, domains, process.clock.now())
     return answer(_view(report))
 

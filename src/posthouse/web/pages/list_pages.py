@@ -96,7 +96,8 @@ async def _report(request: Page, person: SignedIn, listed: str, field: str, name
     wrong = _too_much(listed, spoken)
     if wrong:
         return _page(request, person, status=422, errors={field: [wrong]}, pasted=pasted)
-    process, domains = known.process, Domains(known.resolver(), limits.LIST_PATIENCE_S)
+    process = known.process
+    domains = Domains.of(process.settings, known.resolver(), limits.LIST_PATIENCE_S)
     report = await list_check.check(process.pool, person.workspace.workspace_id, listed, domains, process.clock.now())
     if not report.summary.addresses:
         told = spoken.say("There is no address in it: one on each line, or a table with a column of them.")
