@@ -12,7 +12,6 @@ from posthouse.accounts.alerts import Alert, Level
 from posthouse.model import limits
 from posthouse.web.api.exchange import Answer, Exchange, answer
 from posthouse.web.api.problems import refuse
-from posthouse.web.api.suppressions import actor
 
 
 class AlertView(msgspec.Struct, frozen=True):
@@ -50,11 +49,10 @@ async def list_alerts(exchange: Exchange) -> Answer:
 async def dismiss(exchange: Exchange) -> Answer:
     """End an alert that somebody has seen."""
     unknown = refuse(404, "There is no such open alert in the workspace.")
-    try:
-        alert_id = UUID(exchange.path["id"])
-    except ValueError:
+    alert_id = exchange.path_id
+    if alert_id is None:
         return unknown
-    process, who = exchange.rooms.process, actor(exchange)
+    process, who = exchange.rooms.process, exchange.actor
     async with changes.making(process, exchange.submitter.workspace_id, who) as change:
         done = await alerts.dismiss(change.connection, change.workspace_id, alert_id, who, change.now)
     return Answer(204, b"") if done else unknown

@@ -88,7 +88,7 @@ async def switch_processing(exchange: Exchange) -> Answer:
     if isinstance(body, Answer):
         return body
     submitter = exchange.submitter
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         await bounce_domains.switch(change, on=body["processing"])
     return answer(await _all(exchange))
 
@@ -100,7 +100,7 @@ async def add_bounce_domain(exchange: Exchange) -> Answer:
         return body
     rooms, submitter = exchange.rooms, exchange.submitter
     outcome = await bounce_domains.add(
-        rooms.process, submitter.workspace_id, body["name"], rooms.resolver(), f"key:{submitter.name}"
+        rooms.process, submitter.workspace_id, body["name"], rooms.resolver(), exchange.actor
     )
     if isinstance(outcome, BounceDomain):
         return answer(_view(outcome), 201)
@@ -114,7 +114,7 @@ async def verify_bounce_domain(exchange: Exchange) -> Answer:
         return _unknown()
     submitter = exchange.submitter
     checked = await bounce_domains.verify(
-        rooms.process, submitter.workspace_id, found.bounce_domain_id, rooms.resolver(), f"key:{submitter.name}"
+        rooms.process, submitter.workspace_id, found.bounce_domain_id, rooms.resolver(), exchange.actor
     )
     return answer(_view(checked)) if checked else _unknown()
 
@@ -124,7 +124,7 @@ async def remove_bounce_domain(exchange: Exchange) -> Answer:
     found, submitter = await _find(exchange), exchange.submitter
     if found is None:
         return _unknown()
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         removed = await bounce_domains.remove(change, found.bounce_domain_id)
     return answer(_view(found)) if removed else _unknown()
 

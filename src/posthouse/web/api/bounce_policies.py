@@ -103,7 +103,7 @@ async def choose(exchange: Exchange) -> Answer:
     if isinstance(policy, list):
         return refusal(invalid(policy))
     submitter = exchange.submitter
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         await bounce_policies.choose(change, policy)
     return answer(_view(policy))
 

@@ -212,7 +212,7 @@ async def _create(exchange: Exchange, kind: CredentialKind, schema: Schema) -> I
     if refused := beyond(exchange.submitter, terms):
         return refusal(invalid(refused, 403))
     submitter = exchange.submitter
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         outcome = await credentials.create(change, kind, terms)
     return outcome if isinstance(outcome, Issued) else refusal(invalid(outcome))
 
@@ -230,12 +230,11 @@ def _terms(body: Mapping[str, Any]) -> Terms:
 
 async def _revoke(exchange: Exchange, kind: CredentialKind) -> Answer:
     unknown = refuse(404, "There is no such credential in the workspace, or it is revoked already.")
-    try:
-        credential_id = UUID(exchange.path["id"])
-    except ValueError:
+    credential_id = exchange.path_id
+    if credential_id is None:
         return unknown
     submitter = exchange.submitter
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         found = await credentials.find(change.connection, submitter.workspace_id, credential_id)
         revoked = found is not None and found.kind is kind and await credentials.revoke(change, credential_id)
     return Answer(204, b"") if revoked else unknown

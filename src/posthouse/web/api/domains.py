@@ -163,7 +163,7 @@ async def add_domain(exchange: Exchange) -> Answer:
         return body
     submitter = exchange.submitter
     process, own = exchange.rooms.process, Selectors.of(exchange.rooms.process.settings).all
-    async with changes.making(process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(process, submitter.workspace_id, exchange.actor) as change:
         outcome = await domains.add(change, body["name"], own, frozenset(map(MailClass, body.get("classes", ()))))
     return answer(_view(exchange, outcome), 201) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome))
 
@@ -183,7 +183,7 @@ async def assign_domain(exchange: Exchange) -> Answer:
     if found is None:
         return _unknown()
     classes = frozenset(map(MailClass, body["classes"]))
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         assigned = await domains.assign(change, found.domain_id, classes)
     return answer(_view(exchange, assigned)) if assigned else _unknown()
 
@@ -196,7 +196,7 @@ async def add_keys(exchange: Exchange) -> Answer:
     found, submitter = await _find(exchange), exchange.submitter
     if found is None:
         return _unknown()
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         outcome = await domains.add_keys(change, found, body["selectors"])
     return answer(_view(exchange, outcome), 201) if isinstance(outcome, SendingDomain) else refusal(invalid(outcome))
 
@@ -207,7 +207,7 @@ async def rotate_keys(exchange: Exchange) -> Answer:
     if found is None:
         return _unknown()
     process = exchange.rooms.process
-    async with changes.making(process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(process, submitter.workspace_id, exchange.actor) as change:
         outcome = await domains.rotate(change, found, Selectors.of(process.settings))
     if isinstance(outcome, SendingDomain):
         return answer(_view(exchange, outcome), 201)
@@ -219,7 +219,7 @@ async def remove_key(exchange: Exchange) -> Answer:
     found, submitter = await _find(exchange), exchange.submitter
     if found is None:
         return _unknown()
-    async with changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}") as change:
+    async with changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor) as change:
         outcome = await domains.remove_key(change, found, exchange.path["selector"].lower())
     if outcome is None:
         return refuse(404, "There is no such key of the domain.")
@@ -232,7 +232,7 @@ async def verify_domain(exchange: Exchange) -> Answer:
     if found is None:
         return _unknown()
     rooms, submitter = exchange.rooms, exchange.submitter
-    actor = f"key:{submitter.name}"
+    actor = exchange.actor
     checked = await domains.verify(rooms.process, submitter.workspace_id, found.domain_id, rooms.resolver(), actor)
     return answer(_view(exchange, checked)) if checked else _unknown()
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -32,6 +33,16 @@ class Exchange:
     body: bytes
     arriving: AsyncIterator[bytes] | None = None
 
+    @property
+    def actor(self) -> str:
+        """The caller as the audit log knows it."""
+        return f"key:{self.submitter.name}"
+
+    @property
+    def path_id(self) -> UUID | None:
+        """The `id` of the path, None when it is none."""
+        return id_of(self.path["id"])
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -42,6 +53,14 @@ class Answer:
     content_type: str = JSON
     headers: Pairs = field(default=())
     pieces: AsyncIterator[bytes] | None = None
+
+
+def id_of(text: str) -> UUID | None:
+    """The id that is written there; None for anything else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def answer(value: object, status: int = 200, headers: Pairs = ()) -> Answer:

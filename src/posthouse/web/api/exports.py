@@ -21,10 +21,9 @@ from posthouse.model.errors import FieldProblem
 from posthouse.model.words import Scope
 from posthouse.runtime.postgres import Executor
 from posthouse.web.api.bodies import read_object
-from posthouse.web.api.exchange import Answer, Exchange, answer
+from posthouse.web.api.exchange import Answer, Exchange, answer, id_of
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
-from posthouse.web.api.suppressions import actor
 from posthouse.web.rooms import Rooms
 from posthouse.webhooks import endpoints
 
@@ -152,7 +151,7 @@ async def submit(exchange: Exchange) -> Answer:
     if problems or since is None or until is None:
         return refusal(invalid(problems.found()))
     wish = Wish(What(body["what"]), Format(body.get("format", Format.CSV)), since, until, webhook_id)
-    async with changes.making(process, exchange.submitter.workspace_id, actor(exchange)) as change:
+    async with changes.making(process, exchange.submitter.workspace_id, exchange.actor) as change:
         made = await jobs.submit(change, wish)
     return answer(view(exchange.rooms, change.workspace_id, made), 202) if isinstance(made, Export) else _refused(made)
 
@@ -187,10 +186,10 @@ async def fetch(exchange: Exchange) -> Answer:
 
 async def delete(exchange: Exchange) -> Answer:
     """End it and take what was made."""
-    export_id = _uuid(exchange.path["id"])
+    export_id = exchange.path_id
     if export_id is None:
         return _UNKNOWN
-    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, actor(exchange)) as change:
+    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, exchange.actor) as change:
         return Answer(204, b"") if await jobs.delete(change, export_id) else _UNKNOWN
 
 
@@ -207,7 +206,7 @@ async def schedule(exchange: Exchange) -> Answer:
         return refusal(invalid(problems.found()))
     rhythm = Rhythm(Every(body["every"]), body.get("on_day", 0), body.get("hour", 0), body.get("zone", "UTC"))
     plan = Plan(What(body["what"]), Format(body.get("format", Format.CSV)), rhythm, webhook_id)
-    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, actor(exchange)) as change:
+    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, exchange.actor) as change:
         made = await schedules.add(change, plan)
     return answer(_schedule(made), 201) if isinstance(made, Schedule) else _refused(made)
 
@@ -220,10 +219,10 @@ async def list_schedules(exchange: Exchange) -> Answer:
 
 async def delete_schedule(exchange: Exchange) -> Answer:
     """No more exports come of it."""
-    schedule_id = _uuid(exchange.path["id"])
+    schedule_id = exchange.path_id
     if schedule_id is None:
         return _NO_SCHEDULE
-    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, actor(exchange)) as change:
+    async with changes.making(exchange.rooms.process, exchange.submitter.workspace_id, exchange.actor) as change:
         return Answer(204, b"") if await schedules.delete(change, schedule_id) else _NO_SCHEDULE
 
 
@@ -263,14 +262,14 @@ async def _webhook(exchange: Exchange, body: dict[str, Any], problems: Problems)
         return None
     if Scope.MANAGE not in exchange.submitter.scopes:
         return _NEEDS_MANAGE
-    found = _uuid(body["webhook_id"])
+    found = id_of(body["webhook_id"])
     if found is None or not await is_ours(exchange.rooms.process.pool, exchange.submitter.workspace_id, found):
         problems.add("/webhook_id", "unknown_webhook", "There is no such webhook in the workspace.")
     return found
 
 
 async def _found(exchange: Exchange) -> Export | None:
-    export_id = _uuid(exchange.path["id"])
+    export_id = exchange.path_id
     if export_id is None:
         return None
     return await jobs.find(exchange.rooms.process.pool, exchange.submitter.workspace_id, export_id)
@@ -278,13 +277,6 @@ async def _found(exchange: Exchange) -> Export | None:
 
 def _refused(problems: tuple[FieldProblem, ...]) -> Answer:
     return refusal(invalid(problems))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _schedule(each: Schedule) -> ScheduleView:

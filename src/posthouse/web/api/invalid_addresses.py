@@ -16,7 +16,7 @@ from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import CSV, Answer, Exchange, answer
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
-from posthouse.web.api.suppressions import ADDRESS, WHY, actor
+from posthouse.web.api.suppressions import ADDRESS, WHY
 
 CLEAR_BODY: Final[Schema] = {
     "type": "object",
@@ -103,7 +103,7 @@ async def clear(exchange: Exchange) -> Answer:
         return body
     address, new_address = body["address"], body.get("new_address", "")
     process, workspace_id = exchange.rooms.process, exchange.submitter.workspace_id
-    cleared = await suppressing.clear(process, workspace_id, actor(exchange), address, new_address, body["reason"])
+    cleared = await suppressing.clear(process, workspace_id, exchange.actor, address, new_address, body["reason"])
     if isinstance(cleared, tuple):
         return refusal(invalid(cleared))
     if not cleared:

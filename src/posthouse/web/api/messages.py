@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any, Final, cast
-from uuid import UUID
 
 import msgspec
 
@@ -108,7 +107,7 @@ async def cancel(exchange: Exchange) -> Answer:
         return _unknown()
     submitter = exchange.submitter
     selection = Selection(message_id=message.message_id)
-    cancelled = await apply(exchange.rooms.process, submitter.workspace_id, CANCEL, selection, f"key:{submitter.name}")
+    cancelled = await apply(exchange.rooms.process, submitter.workspace_id, CANCEL, selection, exchange.actor)
     return answer(Cancelled(cancelled))
 
 
@@ -134,11 +133,8 @@ async def resend(exchange: Exchange) -> Answer:
 
 
 async def _find(connection: Connection, exchange: Exchange) -> MessageRow | None:
-    try:
-        message_id = UUID(exchange.path["id"])
-    except ValueError:
-        return None
-    return await messages.find(connection, exchange.submitter.workspace_id, message_id)
+    message_id = exchange.path_id
+    return await messages.find(connection, exchange.submitter.workspace_id, message_id) if message_id else None
 
 
 def _last_signature(attempts: Sequence[AttemptRow]) -> bytes:

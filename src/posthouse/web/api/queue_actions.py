@@ -174,7 +174,7 @@ async def act(exchange: Exchange) -> Answer:
         return refusal(invalid(problems))
     if dry_run:
         return answer(Acted(action.name, outlook.mails, dry_run=True))
-    mails = await operate.apply(process, workspace_id, action, selection, _actor(exchange), reason)
+    mails = await operate.apply(process, workspace_id, action, selection, exchange.actor, reason)
     return answer(Acted(action.name, mails, dry_run=False))
 
 
@@ -197,7 +197,7 @@ async def suspend(exchange: Exchange) -> Answer:
         return refusal(invalid(problems.found()))
     pool = Pool(body["pool"]) if "pool" in body else None
     stop = Stop(**(body | {"pool": pool, "until": until}))
-    made = await operate.suspend(exchange.rooms.process, exchange.submitter.workspace_id, stop, _actor(exchange))
+    made = await operate.suspend(exchange.rooms.process, exchange.submitter.workspace_id, stop, exchange.actor)
     return answer(_view(made), 201) if isinstance(made, Suspension) else refusal(invalid(made))
 
 
@@ -205,7 +205,7 @@ async def resume(exchange: Exchange) -> Answer:
     """Let stopped mail go."""
     suspension_id = _uuid(exchange.path["id"])
     process, workspace_id = exchange.rooms.process, exchange.submitter.workspace_id
-    ended = suspension_id and await operate.resume(process, workspace_id, [suspension_id], _actor(exchange))
+    ended = suspension_id and await operate.resume(process, workspace_id, [suspension_id], exchange.actor)
     return Answer(204, b"") if ended else refuse(404, "There is no suspension with this id in force.")
 
 
@@ -256,10 +256,6 @@ def _uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return found if str(found) == text.lower() else None
-
-
-def _actor(exchange: Exchange) -> str:
-    return f"key:{exchange.submitter.name}"
 
 
 def _view(suspension: Suspension) -> SuspensionView:

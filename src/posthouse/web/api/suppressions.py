@@ -144,7 +144,7 @@ async def add(exchange: Exchange) -> Answer:
     new = await asyncio.to_thread(_read, exchange.body, now) if aside else _read(exchange.body, now)
     if isinstance(new, Answer):
         return new
-    added = await suppressing.add(exchange.rooms.process, exchange.submitter.workspace_id, actor(exchange), new)
+    added = await suppressing.add(exchange.rooms.process, exchange.submitter.workspace_id, exchange.actor, new)
     return answer(Added(added, len(new) - added), 201)
 
 
@@ -169,7 +169,7 @@ async def import_csv(exchange: Exchange) -> Answer:
     default = Asked("", query.get("scope", ""), query.get("reason", "imported"))
     process, workspace_id = exchange.rooms.process, exchange.submitter.workspace_id
     try:
-        done = await suppressing.import_csv(process, workspace_id, actor(exchange), exchange.arriving, default)
+        done = await suppressing.import_csv(process, workspace_id, exchange.actor, exchange.arriving, default)
     except HeaderError as error:
         return refusal(invalid([FieldProblem("", "no_addresses", str(error))]))
     problems = tuple(BadLine(each.number, each.detail) for each in done.problems)
@@ -182,11 +182,6 @@ async def export_csv(exchange: Exchange) -> Answer:
     pieces = suppressing.export_csv(exchange.rooms.process, exchange.submitter.workspace_id, _wanted(exchange))
     headers = (("content-disposition", 'attachment; filename="suppressions.csv"'),)
     return Answer(200, b"", f"{CSV}; charset=utf-8", headers, pieces)
-
-
-def actor(exchange: Exchange) -> str:
-    """As the audit log calls the caller."""
-    return f"key:{exchange.submitter.name}"
 
 
 def view(row: Suppressed, now: datetime) -> SuppressionView:
@@ -208,7 +203,7 @@ async def _remove(exchange: Exchange, addresses: list[str], scope: str | None, w
     if not why.strip():
         return refusal(invalid([FieldProblem(at, "required", "Say why: the audit log keeps it.")]))
     process, workspace_id = exchange.rooms.process, exchange.submitter.workspace_id
-    removed = await suppressing.remove(process, workspace_id, actor(exchange), addresses, scope, why.strip())
+    removed = await suppressing.remove(process, workspace_id, exchange.actor, addresses, scope, why.strip())
     if not removed:
         return refuse(404, "Nothing of this kind stands against any of these addresses.")
     return answer(Removed(tuple(view(each, process.clock.now()) for each in removed)))

@@ -15,7 +15,7 @@ from posthouse.intake.request_problems import Problems
 from posthouse.model import limits
 from posthouse.runtime.reach import Network, networks
 from posthouse.web.api.bodies import read_object
-from posthouse.web.api.exchange import Answer, Exchange, answer
+from posthouse.web.api.exchange import Answer, Exchange, answer, id_of
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
 from posthouse.webhooks import deliveries, endpoints, payload, replay
@@ -242,7 +242,7 @@ async def send_again(exchange: Exchange) -> Answer:
         return body
     problems = Problems()
     since = instant(body["since"], "/since", problems) if "since" in body else None
-    event_id = _uuid(body["event"]) if "event" in body else None
+    event_id = id_of(body["event"]) if "event" in body else None
     if "event" in body and event_id is None:
         problems.add("/event", "invalid_id", "This is not an id.")
     if ("event" in body) == ("since" in body or body.get("failed", False)):
@@ -294,21 +294,14 @@ async def _with(exchange: Exchange, do: Callable[[Change, Endpoint], Awaitable[A
 
 def _changing(exchange: Exchange) -> Any:  # noqa: ANN401 - a context manager of a Change
     submitter = exchange.submitter
-    return changes.making(exchange.rooms.process, submitter.workspace_id, f"key:{submitter.name}")
+    return changes.making(exchange.rooms.process, submitter.workspace_id, exchange.actor)
 
 
 async def _found(exchange: Exchange) -> Endpoint | None:
-    endpoint_id = _uuid(exchange.path["id"])
+    endpoint_id = exchange.path_id
     if endpoint_id is None:
         return None
     return await endpoints.find(exchange.rooms.process.pool, exchange.submitter.workspace_id, endpoint_id)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _allowed(exchange: Exchange) -> Sequence[Network]:
