@@ -371,8 +371,8 @@ async def test_without_a_database_the_answer_is_503_and_nothing_is_accepted(web:
     async with owner.acquire() as connection:
         await connection.execute(f'ALTER DATABASE "{name}" WITH CONNECTION LIMIT 0')
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = 'posthouse_app'",
-            name,
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1 AND usename = 'posthouse_app'",
+            name,  # returns when they have ended: one that is still about to would be handed to the mail after
         )
         response = await send(web, MESSAGE, timeout=60)
         await connection.execute(f'ALTER DATABASE "{name}" WITH CONNECTION LIMIT -1')
