@@ -13,13 +13,14 @@ from tests.lab_servers import sink
 
 from posthouse.accounts import audit, changes, workspaces
 from posthouse.accounts.workspaces import Preferences
-from posthouse.intake import suppressing
+from posthouse.intake import reports, suppressing
 from posthouse.intake.accept import Door
+from posthouse.intake.reports import Clues
 from posthouse.intake.request_problems import Problems
 from posthouse.intake.suppressing import Asked, Imported
 from posthouse.ledger import suppression
 from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry, New, Wanted
-from posthouse.model.mail import Accepted
+from posthouse.model.mail import Accepted, Refused
 from posthouse.model.words import MailClass, State
 from posthouse.runtime.clock import Clock
 from posthouse.runtime.postgres import Pool, transaction
@@ -136,6 +137,43 @@ async def test_strict_opt_out_holds_from_the_moment_it_is_chosen(corridor: Corri
         assert workspace is not None
         await workspaces.update(change, replace(Preferences.of(workspace), strict_optout=True))
     assert await state(corridor) is State.SUPPRESSED
+
+
+async def test_who_unsubscribes_from_one_mailing_type_still_gets_the_others(corridor: Corridor) -> None:
+    async def send(mailing_type: str) -> Accepted:
+        return await corridor.send("bob@there.test", mail_class=MailClass.MARKETING, mailing_type=mailing_type)
+
+    newsletter, *late = [await send(name) for name in ("Newsletter", "Newsletter", "Events")]
+    clues = Clues((newsletter.recipients[0].recipient_id,))
+    assert await reports.apply_unsubscribe(corridor.process, corridor.submitter.workspace_id, clues)
+
+    again, events, of_none = await send("newsletter"), await send("Events"), await send("")
+    assert (
+        again.recipients[0].reason == "Suppressed: opted_out (the recipient unsubscribed; mailing type “newsletter”)."
+    )
+    assert [each.recipients[0].state for each in (again, events, of_none)] == [
+        State.SUPPRESSED,
+        State.READY,
+        State.READY,
+    ]
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        rows = await corridor.settled([newsletter, *late, events, of_none])
+    # What was accepted before is asked again just before it is dialled.
+    assert [row.state for row in rows] == [State.SUPPRESSED] * 2 + [State.DELIVERED] * 3
+
+
+async def test_who_unsubscribes_from_mail_of_no_type_gets_no_marketing(corridor: Corridor) -> None:
+    sent = await corridor.send("bob@there.test", mail_class=MailClass.MARKETING)
+    clues = Clues((sent.recipients[0].recipient_id,))
+    assert await reports.apply_unsubscribe(corridor.process, corridor.submitter.workspace_id, clues)
+    later = await corridor.send("bob@there.test", mail_class=MailClass.MARKETING, mailing_type="Events")
+    assert later.recipients[0].state is State.SUPPRESSED
+
+
+async def test_only_marketing_has_a_mailing_type(corridor: Corridor) -> None:
+    (refused,) = await corridor.door.accept(corridor.submitter, [corridor.submission("b@x.test", mailing_type="News")])
+    assert isinstance(refused, Refused)
+    assert [(each.pointer, each.code) for each in refused.problems] == [("/mailing_type", "contradiction")]
 
 
 async def test_what_is_suppressed_after_it_was_accepted_is_not_dialled(corridor: Corridor) -> None:

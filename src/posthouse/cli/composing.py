@@ -64,6 +64,7 @@ class Mail:
         tuple[str, ...], Parameter(help="Data of your own, as order=17.", negative="", show_default=False)
     ] = ()
     mail_class: Annotated[MailClass | None, Parameter(name="--class", help="What it is for.")] = None
+    mailing_type: Annotated[str, Parameter(help="Of marketing: which, say Newsletter.", show_default=False)] = ""
     priority: Annotated[int | None, Parameter(help="0 to 9; 9 goes first.")] = None
     send_at: Annotated[datetime | None, Parameter(help="Not before this time (local unless it says).")] = None
     expires_in: Annotated[int | None, Parameter(help="Seconds after which nobody wants it any more.")] = None
@@ -154,6 +155,7 @@ def _as_json(mail: Mail, sender: str) -> dict[str, Any]:
         "tags": list(mail.tag),
         "metadata": dict(_pair(each) for each in mail.metadata),
         "class": mail.mail_class and mail.mail_class.value,
+        "mailing_type": mail.mailing_type,
         "priority": mail.priority,
         "send_at": mail.send_at and mail.send_at.astimezone().isoformat(),
         "expires_in": mail.expires_in,

@@ -104,6 +104,7 @@ def text(story: Story, *, transcript: bool) -> Text:
         ("accepted", f"{_time(message.accepted_at)} by {message.source}"),
         ("priority", f"{message.priority}, {message.octets:,} octets"),
         ("road", message.route_reason),
+        ("type", message.mailing_type),
         ("tags", ", ".join(message.tags)),
     ):
         if value:

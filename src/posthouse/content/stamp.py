@@ -44,24 +44,27 @@ def stamp(
     mail_class: MailClass,
     workspace_number: int,
     now: datetime,
-    tags: Sequence[str] = (),
+    mailing: str = "",
 ) -> Stamp:
     """The stamp of one message. Its Message-ID lives in the sender's own domain and carries the id's 74 random bits.
 
-    Complaints are counted by each part of Feedback-ID: the mailing, which is the first tag of marketing, the class, the workspace, us.
+    Complaints are counted by each part of Feedback-ID: the mailing (`mailing_of`) where it is marketing, the class, the workspace, us.
     """
-    mailing = _mailing(tags[0]) if tags and mail_class is MailClass.MARKETING else ""
+    first = f"{mailing}:" if mailing and mail_class is MailClass.MARKETING else ""
     return Stamp(
         message_id=f"<{message_id}@{sender.domain}>",
         date=now,
-        feedback_id=f"{mailing}{mail_class}:{workspace_number}:{_SENDER_ID}",
+        feedback_id=f"{first}{mail_class}:{workspace_number}:{_SENDER_ID}",
     )
 
 
-def _mailing(tag: str) -> str:
-    """A tag as a part of Feedback-ID; nothing of one that may hold an address, since it is there for all to read."""
-    name = "" if "@" in tag else _OTHERS.sub("-", tag.lower())[:_MAILING_CHARS].strip("-")
-    return f"{name}:" if name else ""
+def mailing_of(mailing_type: str, tags: Sequence[str]) -> str:
+    """The mailing as a part of Feedback-ID: the first tag, else the mailing type. Pure.
+
+    Nothing of a name that may hold an address, since it is there for all to read.
+    """
+    name = tags[0] if tags else mailing_type
+    return "" if "@" in name else _OTHERS.sub("-", name.lower())[:_MAILING_CHARS].strip("-")
 
 
 def restamp(content: bytes, stamp: Stamp) -> bytes:

@@ -18,7 +18,7 @@ from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_ad
 from posthouse.wire.headers import Field
 
 OPTION_PREFIX: Final = "x-mail-"
-KNOWN_OPTIONS: Final = ("x-mail-tag", "x-mail-metadata", "x-mail-expires", "x-mail-secure")
+KNOWN_OPTIONS: Final = ("x-mail-tag", "x-mail-mailing-type", "x-mail-metadata", "x-mail-expires", "x-mail-secure")
 _OPTION_OCTETS: Final = OPTION_PREFIX.encode()
 _TAKEN_OUT: Final = frozenset({b"bcc", b"return-path"})
 _NEVER_EMPTY: Final = frozenset({b"date", b"message-id", b"feedback-id"})
@@ -58,9 +58,9 @@ class Prepared:
 
 
 def prepare(
-    content: bytes, stamp: Callable[[Mailbox], Stamp], trace: Trace | None
+    content: bytes, stamp: Callable[[Mailbox, dict[str, str]], Stamp], trace: Trace | None
 ) -> Prepared | tuple[FieldProblem, ...]:
-    """Check and stamp one submitted message with CRLF line ends; `stamp` is asked once the author is known.
+    """Check and stamp one submitted message with CRLF line ends; `stamp` is asked once the author and the options are known.
 
     Without a `trace` no Received field is written (the API's `raw`).
     """
@@ -71,12 +71,13 @@ def prepare(
     author = _author(found)
     if isinstance(author, FieldProblem):
         return (author,)
-    given = stamp(author)
+    options = _options(found)
+    given = stamp(author, options)
     kept = [field for field in found if not _is_for_us(field.name) and (field.value or field.name not in _NEVER_EMPTY)]
     header = b"".join([_received(trace, given), *_missing(kept, given), *(field.raw for field in kept)])
     own_id = headers.first(kept, "Message-ID")
     message_id = given.message_id if own_id is None else headers.decode(own_id)[:SUBJECT_CHARS]
-    return _prepared(found, author, message_id, header + _rest(content, block))
+    return _prepared(found, author, message_id, options, header + _rest(content, block))
 
 
 def with_crlf(raw: bytes) -> bytes:
@@ -115,14 +116,16 @@ def _author(found: Sequence[Field]) -> Mailbox | FieldProblem:
     return Mailbox(checked.address, authors[0].name)
 
 
-def _prepared(found: Sequence[Field], author: Mailbox, message_id: str, content: bytes) -> Prepared:
+def _prepared(
+    found: Sequence[Field], author: Mailbox, message_id: str, options: dict[str, str], content: bytes
+) -> Prepared:
     to, cc = headers.mailboxes(found, "To"), headers.mailboxes(found, "Cc")
     return Prepared(
         content=content,
         sender=author,
         subject=headers.decode(headers.first(found, "Subject") or b"")[:SUBJECT_CHARS],
         message_id=message_id,
-        options=_options(found),
+        options=options,
         to=to,
         cc=cc,
         bcc=headers.mailboxes(found, "Bcc"),

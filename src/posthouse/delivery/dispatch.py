@@ -257,7 +257,10 @@ class Dispatcher:
         now = self.now()
         reasons = {
             one: suppression.blocking(
-                found.get(suppression.folded(one.mail.address), ()), one.mail.message.mail_class, now
+                found.get(suppression.folded(one.mail.address), ()),
+                one.mail.message.mail_class,
+                now,
+                one.mail.message.mailing_type,
             )
             for one in held
         }

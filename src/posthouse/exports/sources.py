@@ -57,6 +57,7 @@ _MESSAGE: Final = (
         "recipient_id",
         "accepted_at",
         "class",
+        "mailing_type",
         "pool",
         "source",
         "sender",

@@ -22,6 +22,9 @@ def refusal(
         )
     if submission.priority is not None and not submitter.priority_allowed:
         return _forbidden("/priority", "priority_not_allowed", "Priorities are switched off for this workspace.")
+    if submission.mailing_type and mail_class is not MailClass.MARKETING:
+        detail = f"Mailing types are of marketing mail, and this message is {mail_class}."
+        return Refused((FieldProblem("/mailing_type", "contradiction", detail),))
     if mail_class is MailClass.MARKETING and not submitter.any_domain:
         return _marketing_refused()
     return None

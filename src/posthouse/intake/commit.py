@@ -180,9 +180,10 @@ async def _suppressions(connection: Connection, calls: Iterable[Call]) -> _Suppr
 
 def _lookup(found: _Suppressions, decided: Decided, now: datetime) -> Callable[[str], str | None]:
     workspace_id, mail_class = decided.submitter.workspace_id, decided.choice.mail_class
+    mailing_type = decided.submission.mailing_type
 
     def suppressed(address: str) -> str | None:
         entries = found.get((workspace_id, suppression.folded(address)))
-        return suppression.blocking(entries, mail_class, now) if entries else None
+        return suppression.blocking(entries, mail_class, now, mailing_type) if entries else None
 
     return suppressed

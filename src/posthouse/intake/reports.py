@@ -89,7 +89,7 @@ async def apply_complaint(process: Process, workspace_id: UUID, clues: Clues) ->
 
 
 async def apply_unsubscribe(process: Process, workspace_id: UUID, clues: Clues) -> bool:
-    """Records that the recipient unsubscribed by mail: no marketing to this address any more."""
+    """Records that the recipient unsubscribed by mail: no marketing of this type to the address any more, or none if it had no type."""
     return await _stop_marketing(process, workspace_id, clues, EventKind.UNSUBSCRIBED, "unsubscribe")
 
 
@@ -98,19 +98,21 @@ async def _stop_marketing(process: Process, workspace_id: UUID, clues: Clues, ki
         row = await _recipient(connection, workspace_id, clues)
         if row is None:
             return False
-        entry = Entry(await _scope(connection, workspace_id, kind), reason)
+        scope = await _scope(connection, workspace_id, row, kind)
+        entry = Entry(scope, reason)
         await suppression.add(
             connection, workspace_id, row.address, entry, row.message_id, "recipient", process.clock.now()
         )
-        await _record(process, connection, workspace_id, row, kind, {})
+        await _record(process, connection, workspace_id, row, kind, {"scope": scope})
     return True
 
 
-async def _scope(connection: Connection, workspace_id: UUID, kind: EventKind) -> str:
-    """What feedback stops: a complaint what the workspace chose, a wish to unsubscribe marketing."""
-    if kind is not EventKind.COMPLAINED:
-        return MARKETING
-    return (await bounce_policy.of(connection, workspace_id)).complaint
+async def _scope(connection: Connection, workspace_id: UUID, row: RecipientRow, kind: EventKind) -> str:
+    """What feedback stops: a complaint what the workspace chose, a wish to unsubscribe mail of the type it answers (AMB-1)."""
+    if kind is EventKind.COMPLAINED:
+        return (await bounce_policy.of(connection, workspace_id)).complaint
+    message = await messages.find(connection, workspace_id, row.message_id)
+    return suppression.of_type(message.mailing_type) if message is not None and message.mailing_type else MARKETING
 
 
 async def _recipient(connection: Connection, workspace_id: UUID, clues: Clues) -> RecipientRow | None:

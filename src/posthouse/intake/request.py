@@ -14,7 +14,7 @@ import msgspec
 
 from posthouse.content.draft import problems as draft_problems
 from posthouse.content.render import render
-from posthouse.content.stamp import Stamp, stamp
+from posthouse.content.stamp import Stamp, mailing_of, stamp
 from posthouse.content.submitted import Prepared, prepare, with_crlf
 from posthouse.intake import request_fields as read
 from posthouse.intake.request_attachments import attachments, blocked_extension, decode_base64
@@ -71,6 +71,7 @@ class _Fields:
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] | None = None
     mail_class: MailClass | None = None
+    mailing_type: str = ""
     pool: Pool | None = None
     priority: int | None = None
     send_at: datetime | None = None
@@ -107,6 +108,7 @@ READERS: Final[dict[str, tuple[str, Callable[[object, str, Problems], object]]]]
     "tags": ("tags", read.tags),
     "metadata": ("metadata", read.metadata),
     "class": ("mail_class", read.mail_class),
+    "mailing_type": ("mailing_type", read.mailing_type),
     "pool": ("pool", read.pool),
     "priority": ("priority", read.priority),
     "send_at": ("send_at", read.instant),
@@ -228,7 +230,7 @@ def _compose(draft: Draft, fields: _Fields, context: Context) -> Submission:
 
 def _take_raw(raw: bytes, fields: _Fields, context: Context, at: str) -> Submission | Refused:
     message_id = context.new_id()
-    prepared = prepare(raw, lambda sender: _stamp(fields, context, message_id, sender), None)
+    prepared = prepare(raw, lambda sender, _: _stamp(fields, context, message_id, sender), None)
     if not isinstance(prepared, Prepared):
         return Refused(
             tuple(FieldProblem(f"{at}/raw", each.code, f"{each.pointer}: {each.detail}") for each in prepared)
@@ -269,7 +271,8 @@ def _raw_problem(content: bytes, at: str) -> FieldProblem | None:
 
 def _stamp(fields: _Fields, context: Context, message_id: UUID, sender: Mailbox) -> Stamp:
     mail_class = fields.mail_class or context.submitter.default_class
-    return stamp(message_id, sender, mail_class, context.submitter.workspace_number, context.now, fields.tags)
+    mailing = mailing_of(fields.mailing_type, fields.tags)
+    return stamp(message_id, sender, mail_class, context.submitter.workspace_number, context.now, mailing)
 
 
 def _submission(fields: _Fields, context: Context, **composed: Any) -> Submission:  # noqa: ANN401
@@ -280,6 +283,7 @@ def _submission(fields: _Fields, context: Context, **composed: Any) -> Submissio
     return Submission(
         source=context.source,
         mail_class=fields.mail_class,
+        mailing_type=fields.mailing_type,
         pool=fields.pool,
         priority=fields.priority,
         send_at=send_at,

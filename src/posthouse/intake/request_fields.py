@@ -14,6 +14,7 @@ from posthouse.intake.request_problems import Problems, step
 from posthouse.model.limits import (
     DISPLAY_NAME_CHARS,
     HEADERS_PER_MESSAGE,
+    MAILING_TYPE_CHARS,
     MASS_REASON_CHARS,
     MESSAGE_LIFETIME_S,
     METADATA_CHARS,
@@ -139,6 +140,15 @@ def mailboxes(value: object, at: str, problems: Problems) -> tuple[Mailbox, ...]
         return None
     found = (mailbox(item, f"{at}/{index}", problems) for index, item in enumerate(value))
     return tuple(each or _UNUSABLE for each in found)
+
+
+def mailing_type(value: object, at: str, problems: Problems) -> str | None:
+    """The name of a mailing type."""
+    found = _line(value, at, problems, MAILING_TYPE_CHARS, shortest=1)
+    if found is not None and (found != found.strip() or not found.isprintable()):
+        problems.add(at, "invalid_value", "A name begins and ends with a letter or sign that can be seen.")
+        return None
+    return found
 
 
 def tags(value: object, at: str, problems: Problems) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
-from posthouse.content.stamp import restamp, stamp
+from posthouse.content.stamp import mailing_of, restamp, stamp
 from posthouse.intake import contents, request_fields
 from posthouse.intake.request_fields import VERIFIED
 from posthouse.intake.request_problems import Problems
@@ -70,9 +70,8 @@ def again(
     now: datetime,
 ) -> Submission:
     """The original under the new `message_id`. Its schedule and expiry were about the first time and are not kept. Pure."""
-    marks = stamp(
-        message_id, Mailbox(original.sender), original.mail_class, submitter.workspace_number, now, original.tags
-    )
+    mailing = mailing_of(original.mailing_type, original.tags)
+    marks = stamp(message_id, Mailbox(original.sender), original.mail_class, submitter.workspace_number, now, mailing)
     return Submission(
         source=Source.MANUAL if submitter.credential_kind == "user" else Source.API,
         sender=original.sender,
@@ -81,6 +80,7 @@ def again(
         message_id_header=marks.message_id,
         content=restamp(stored, marks),
         mail_class=original.mail_class,
+        mailing_type=original.mailing_type,
         # Where priorities are switched off, naming even the old one would have it refused.
         priority=original.priority if submitter.priority_allowed else None,
         tags=original.tags,

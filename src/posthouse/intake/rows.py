@@ -79,6 +79,7 @@ def _message(decided: Decided, expires_at: datetime, now: datetime) -> NewMessag
         credential_id=decided.submitter.credential_id,
         recipient_count=len(submission.recipients),
         tls="verified" if submission.verified_tls else "",
+        mailing_type=submission.mailing_type,
         encoding=decided.encoding,
         stored=decided.stored,
     )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from posthouse.content.stamp import Stamp, stamp
+from posthouse.content.stamp import Stamp, mailing_of, stamp
 from posthouse.content.submitted import Prepared, Trace, prepare
 from posthouse.intake import separation, submission_options
 from posthouse.intake.answers import No
@@ -58,7 +58,7 @@ def recipient_address(address: str) -> str | No:
 
 def read(mail: MessageReceived, arrival: Arrival) -> Submission | No:
     """The message as the door takes it. Its recipients have passed `recipient_address` one by one."""
-    prepared = prepare(mail.data, lambda sender: _stamp(sender, arrival), _trace(mail, arrival))
+    prepared = prepare(mail.data, lambda sender, found: _stamp(sender, found, arrival), _trace(mail, arrival))
     if not isinstance(prepared, Prepared):
         return refusal(prepared)
     options = submission_options.read(prepared.options)
@@ -100,6 +100,7 @@ def _submission(
         message_id_header=prepared.message_id,
         content=prepared.content,
         expires_at=arrival.now + timedelta(seconds=lasts_s) if lasts_s else None,
+        mailing_type=options.mailing_type,
         tags=options.tags,
         metadata=options.metadata,
         smtputf8=prepared.smtputf8 or not all(map(is_ascii, recipients)),
@@ -132,9 +133,10 @@ def _forbidden_part(content: bytes) -> FieldProblem | None:
     return None
 
 
-def _stamp(sender: Mailbox, arrival: Arrival) -> Stamp:
-    submitter = arrival.submitter
-    return stamp(arrival.message_id, sender, submitter.default_class, submitter.workspace_number, arrival.now)
+def _stamp(sender: Mailbox, found: dict[str, str], arrival: Arrival) -> Stamp:
+    submitter, options = arrival.submitter, submission_options.read(found)
+    mailing = mailing_of(options.mailing_type, options.tags) if isinstance(options, Options) else ""
+    return stamp(arrival.message_id, sender, submitter.default_class, submitter.workspace_number, arrival.now, mailing)
 
 
 def _trace(mail: MessageReceived, arrival: Arrival) -> Trace:

@@ -22,6 +22,7 @@ class Options:
     """What the fields ask for; `expires_in_s` None means the default lifetime."""
 
     tags: tuple[str, ...] = ()
+    mailing_type: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     expires_in_s: int | None = None
     verified_tls: bool = False
@@ -31,6 +32,7 @@ def read(found: dict[str, str]) -> Options | tuple[FieldProblem, ...]:
     """`found` maps lower-case header names to their values, as `content.submitted.prepare` returns them."""
     problems = Problems()
     options = Options(
+        mailing_type=_mailing_type(found.get("x-mail-mailing-type"), problems),
         tags=_tags(found.get("x-mail-tag"), problems),
         metadata=_metadata(found.get("x-mail-metadata"), problems),
         expires_in_s=_expires(found.get("x-mail-expires"), problems),
@@ -45,6 +47,12 @@ def _tags(value: str | None, problems: Problems) -> tuple[str, ...]:
         return ()
     named = [tag.strip() for tag in value.split(",") if tag.strip()]
     return request_fields.tags(named, "X-Mail-Tag", problems) or ()
+
+
+def _mailing_type(value: str | None, problems: Problems) -> str:
+    return (
+        request_fields.mailing_type(value.strip(), "X-Mail-Mailing-Type", problems) or "" if value is not None else ""
+    )
 
 
 def _metadata(value: str | None, problems: Problems) -> dict[str, str]:

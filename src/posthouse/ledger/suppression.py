@@ -101,8 +101,10 @@ def blocking(entries: Sequence[Entry], mail_class: MailClass, now: datetime, mai
     found = [entry for entry in entries if lasts(entry, now) and _covers(entry, mail_class, mailing_type)]
     if not found:
         return None
-    code, words = _WORDS[min(found, key=lambda entry: _RANK[entry.reason]).reason]
-    return f"Suppressed: {code} ({words})."
+    told = min(found, key=lambda entry: _RANK[entry.reason])
+    code, words = _WORDS[told.reason]
+    of_type = f"; mailing type “{mailing_type}”" if told.scope.startswith(MAILING_TYPE) else ""
+    return f"Suppressed: {code} ({words}{of_type})."
 
 
 def lasts(entry: Entry, now: datetime) -> bool:
@@ -116,7 +118,14 @@ def _covers(entry: Entry, mail_class: MailClass, mailing_type: str) -> bool:
         return True
     if mail_class is not MailClass.MARKETING:
         return False
-    return entry.scope == MARKETING or (bool(mailing_type) and entry.scope == MAILING_TYPE + mailing_type)
+    return entry.scope == MARKETING or (
+        bool(mailing_type) and entry.scope.casefold() == of_type(mailing_type).casefold()
+    )
+
+
+def of_type(mailing_type: str) -> str:
+    """The scope of what stops one mailing type; names that differ in upper and lower case are of one type."""
+    return MAILING_TYPE + mailing_type
 
 
 def is_scope(text: str) -> bool:

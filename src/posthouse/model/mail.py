@@ -78,6 +78,7 @@ class Submission:
     notes: tuple[Note, ...] = ()  # ignored headers and the like, shown as events
     verified_tls: bool = False  # rather not at all than to a receiver whose certificate proves nothing
     pool: Pool | None = None  # None: the one of its class
+    mailing_type: str = ""  # which of the workspace's marketing it is, so that a reader can stop it alone; "" for none
     mass_reason: str = ""  # why the same text may go to many although it is no mass mail
     null_sender: bool = False  # it came with the return path <>: nobody wants to hear of its failure
     message_id: UUID | None = None  # when the content already names it (Received, Feedback-ID); else the door makes one

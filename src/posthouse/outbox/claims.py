@@ -24,6 +24,7 @@ class Message:
     encoding: int  # of `stored`, see bodies
     stored: bytes | None  # None: too large to hold while it waits its turn
     null_sender: bool = False  # a notice of ours: nobody is told when it fails (RFC 5321 4.5.5)
+    mailing_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ async def _messages(connection: Connection, workspace_id: UUID, message_ids: set
             row["encoding"],
             row["content"],
             row["source"] == Source.NOTICE,
+            row["mailing_type"],
         )
         for row in rows
     }

@@ -39,6 +39,7 @@ class NewMessage(NamedTuple):
     credential_id: UUID
     recipient_count: int
     tls: str  # "verified": rather not at all than to an unproven receiver; else ""
+    mailing_type: str
     encoding: int
     stored: bytes
 

@@ -39,6 +39,7 @@ class MessageRow:
     credential_id: UUID
     recipient_count: int
     tls: str = ""  # "verified": rather not at all than to an unproven receiver
+    mailing_type: str = ""  # of marketing; "" for none
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ RETURNING recipient_id, message_id, address, domain, priority, attempts, expires
 -- name: claimed_messages
 -- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
 -- turn has come.
-SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, m.source, b.encoding,
+SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, m.source, m.mailing_type, b.encoding,
        CASE WHEN m.octets <= $3 THEN b.content END AS content
 FROM messages m JOIN bodies b USING (workspace_id, message_id)
 WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
@@ -232,7 +232,7 @@ DELETE FROM idempotency_keys WHERE workspace_id = $1 AND created_at < $2;
 
 -- name: find_message
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count, tls
+       send_at, expires_at, octets, credential_id, recipient_count, tls, mailing_type
 FROM messages WHERE workspace_id = $1 AND message_id = $2;
 
 -- name: find_content
@@ -251,7 +251,7 @@ FROM outbox WHERE workspace_id = $1 AND recipient_id = $2;
 -- name: list_messages
 -- Newest first below the cursor $2; the filters that are null do not count.
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count, tls
+       send_at, expires_at, octets, credential_id, recipient_count, tls, mailing_type
 FROM messages m
 WHERE workspace_id = $1
   AND ($2::uuid IS NULL OR message_id < $2)
@@ -313,7 +313,7 @@ ORDER BY message_id DESC LIMIT $4;
 
 -- name: messages_by_id
 SELECT message_id, accepted_at, source, mail_class, route, route_reason, sender, subject, message_id_header, priority, tags, metadata,
-       send_at, expires_at, octets, credential_id, recipient_count, tls
+       send_at, expires_at, octets, credential_id, recipient_count, tls, mailing_type
 FROM messages WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY message_id DESC;
 
 -- name: recipients_of_many
@@ -536,7 +536,7 @@ SELECT draining_at IS NOT NULL FROM workers WHERE worker_id = $1;
 -- name: recipients_between
 -- Every recipient's mail with its message, in order after $2 and before $3. The message is looked up by key: a join might read all there are.
 SELECT o.recipient_id, o.message_id, o.address, o.kind, o.pool, o.state, o.attempts, o.settled_at, o.reason, o.code, o.enhanced, o.remote,
-       m.accepted_at, m.sender, m.subject, m.mail_class, m.source, m.tags, m.metadata
+       m.accepted_at, m.sender, m.subject, m.mail_class, m.mailing_type, m.source, m.tags, m.metadata
 FROM outbox o
 LEFT JOIN LATERAL (SELECT * FROM messages n WHERE n.workspace_id = $1 AND n.message_id = o.message_id LIMIT 1) m ON true
 WHERE o.workspace_id = $1 AND o.recipient_id > $2 AND o.recipient_id < $3 ORDER BY o.recipient_id LIMIT $4;

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posthouse.content.draft import problems
 from posthouse.content.render import render, text_of
-from posthouse.content.stamp import stamp
+from posthouse.content.stamp import mailing_of, stamp
 from posthouse.model.words import MailClass
 from posthouse.wire.addresses import Mailbox
 from posthouse.wire.headers import first, split
@@ -38,13 +38,14 @@ def test_the_house_adds_an_identity_in_the_senders_domain_a_date_and_a_feedback_
         (MailClass.MARKETING, ("a:b:c",), "a-b-c:marketing:7:posthouse"),
         (MailClass.MARKETING, ("for-anna@example.org",), "marketing:7:posthouse"),
         (MailClass.MARKETING, ("???",), "marketing:7:posthouse"),
+        (MailClass.MARKETING, (), "autumn-news:marketing:7:posthouse"),
         (MailClass.TRANSACTIONAL, ("order-4711",), "transactional:7:posthouse"),
     ],
 )
 def test_complaints_are_counted_by_mailing_class_and_workspace(
     mail_class: MailClass, tags: tuple[str, ...], wanted: str
 ) -> None:
-    assert stamp(ID, ANN, mail_class, 7, NOW, tags).feedback_id == wanted
+    assert stamp(ID, ANN, mail_class, 7, NOW, mailing_of("Autumn News", tags)).feedback_id == wanted
 
 
 def test_a_page_alone_gets_a_text_beside_it() -> None:

@@ -24,7 +24,7 @@ BODY = b"\r\nLine \r\n\r\n\t--x\r\n.\r\n"
 PLAIN = b"From: Ann <ann@Example.com>\r\nDate: x\r\nMessage-ID: <own@x>\r\nsubject:  =?utf-8?q?=C3=A5?=\r\n"
 
 
-def stamped(sender: Mailbox) -> Stamp:
+def stamped(sender: Mailbox, options: dict[str, str]) -> Stamp:
     return stamp(ID, sender, MailClass.TRANSACTIONAL, 7, NOW)
 
 

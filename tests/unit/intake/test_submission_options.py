@@ -1,7 +1,11 @@
 """The X-Mail-* fields as a table."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from posthouse.content.submitted import KNOWN_OPTIONS
 from posthouse.intake.submission_options import Options, read
 
 
@@ -43,6 +47,25 @@ def test_metadata_is_a_flat_json_object_or_any_text(value: str, metadata: dict[s
     found = read({"x-mail-metadata": value})
     assert isinstance(found, Options)
     assert found.metadata == metadata
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("Newsletter", "Newsletter"), (" Nyheder æøå ", "Nyheder æøå"), ("", None), ("x" * 101, None), ("a\x00b", None)],
+)
+def test_a_mailing_type_is_a_name(value: str, name: str | None) -> None:
+    found = read({"x-mail-mailing-type": value})
+    if name is None:
+        assert not isinstance(found, Options)
+        assert found[0].pointer == "X-Mail-Mailing-Type"
+    else:
+        assert isinstance(found, Options)
+        assert found.mailing_type == name
+
+
+def test_the_page_about_smtp_names_every_field() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "smtp.md").read_text()
+    assert set(re.findall(r"^\| `(X-Mail-[A-Za-z-]+)`", page, re.MULTILINE)) == {name.title() for name in KNOWN_OPTIONS}
 
 
 @pytest.mark.parametrize("value", ['{"a": {"b": 1}}', '{"a"', "x" * 256, "{" + "[" * 200])

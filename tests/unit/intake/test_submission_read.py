@@ -1,5 +1,6 @@
 """From an SMTP transaction to a Submission: the envelope decides, the MIME stays, refusals have the right code."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from posthouse.intake.answers import No
 from posthouse.intake.submission import Arrival, read, recipient_address, refused
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Refused, Submission, Submitter
-from posthouse.model.words import Kind, Scope
+from posthouse.model.words import Kind, MailClass, Scope
 from posthouse.wire.smtp_server_commands import MailParameters
 from posthouse.wire.smtp_server_events import MessageReceived
 
@@ -20,10 +21,13 @@ ARRIVAL = Arrival(SUBMITTER, "client.test", "192.0.2.1", "mail.test", MESSAGE_ID
 
 
 def submit(
-    header: str, body: bytes = b"Hello\r\n", recipients: tuple[str, ...] = ("anna@example.org",)
+    header: str,
+    body: bytes = b"Hello\r\n",
+    recipients: tuple[str, ...] = ("anna@example.org",),
+    arrival: Arrival = ARRIVAL,
 ) -> Submission | No:
     content = header.replace("\n", "\r\n").encode() + b"\r\n" + body
-    return read(MessageReceived("a@example.com", MailParameters(), recipients, content, "ESMTPSA"), ARRIVAL)
+    return read(MessageReceived("a@example.com", MailParameters(), recipients, content, "ESMTPSA"), arrival)
 
 
 def test_the_header_gives_each_envelope_recipient_its_kind_and_adds_none() -> None:
@@ -54,6 +58,22 @@ def test_options_work_and_are_stripped() -> None:
     assert isinstance(found, Submission)
     assert (found.tags, found.metadata, found.expires_at) == (("a", "b"), {"k": "v"}, NOW + timedelta(minutes=10))
     assert b"x-mail" not in found.content.lower()
+
+
+@pytest.mark.parametrize(
+    ("options", "feedback_id"),
+    [
+        ("X-Mail-Mailing-Type: News\n", b"Feedback-ID: news:marketing:1:posthouse\r\n"),
+        ("X-Mail-Tag: Autumn, b\nX-Mail-Mailing-Type: News\n", b"Feedback-ID: autumn:marketing:1:posthouse\r\n"),
+        ("", b"Feedback-ID: marketing:1:posthouse\r\n"),
+    ],
+)
+def test_marketing_names_its_mailing_for_those_who_count_complaints(options: str, feedback_id: bytes) -> None:
+    marketing = replace(ARRIVAL, submitter=replace(SUBMITTER, default_class=MailClass.MARKETING))
+    found = submit(f"From: a@example.com\n{options}", arrival=marketing)
+    assert isinstance(found, Submission)
+    assert feedback_id in found.content
+    assert found.mailing_type == ("News" if "Type" in options else "")
 
 
 def test_headers_without_effect_are_noted_and_never_change_the_priority() -> None:

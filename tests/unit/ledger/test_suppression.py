@@ -42,10 +42,22 @@ def test_each_scope_stops_its_own(scope: str, reason: str, blocked: list[MailCla
 
 @pytest.mark.parametrize(
     ("mail_class", "mailing_type", "stopped"),
-    [(M, "News", True), (M, "Events", False), (M, "", False), (T, "News", False), (M, "News 2", False)],
+    [
+        (M, "News", True),
+        (M, "Events", False),
+        (M, "", False),
+        (T, "News", False),
+        (M, "News 2", False),
+        (M, "NEWS", True),
+    ],
 )
 def test_a_mailing_type_is_stopped_alone(mail_class: MailClass, mailing_type: str, stopped: bool) -> None:
     assert bool(blocking([Entry(NEWS, "unsubscribe")], mail_class, NOW, mailing_type)) is stopped
+
+
+def test_the_reason_names_the_mailing_type() -> None:
+    said = blocking([Entry(NEWS, "unsubscribe")], M, NOW, "News")
+    assert said == "Suppressed: opted_out (the recipient unsubscribed; mailing type “News”)."
 
 
 def test_marketing_includes_every_mailing_type() -> None:

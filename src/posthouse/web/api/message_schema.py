@@ -11,6 +11,7 @@ from posthouse.model.limits import (
     FILENAME_CHARS,
     HEADER_VALUE_CHARS,
     HEADERS_PER_MESSAGE,
+    MAILING_TYPE_CHARS,
     MASS_REASON_CHARS,
     MASS_RECIPIENTS,
     MASS_WINDOW_MINUTES,
@@ -116,6 +117,13 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "type": "string",
         "enum": [*MailClass],
         "description": "what the message is for; the key's class when absent",
+    },
+    "mailing_type": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAILING_TYPE_CHARS,
+        "pattern": _LINE,
+        "description": "which of your marketing it is, say Newsletter: who unsubscribes from it still gets the others",
     },
     "pool": {
         "type": "string",

@@ -105,6 +105,7 @@ class MessageView(msgspec.Struct, frozen=True, rename={"mail_class": "class", "s
     route: Route
     reason: Annotated[str, Meta(description="why it takes this road")]
     mail_class: MailClass
+    mailing_type: Annotated[str, Meta(description="of marketing; empty: of none")]
     pool: Annotated[Pool, Meta(description="the lane it leaves by")]
     priority: int
     source: Source
@@ -182,6 +183,7 @@ def detail(
         route=message.route,
         reason=message.route_reason,
         mail_class=message.mail_class,
+        mailing_type=message.mailing_type,
         pool=recipients[0].pool,
         priority=message.priority,
         source=message.source,

@@ -10,7 +10,7 @@ from posthouse.model.outcome import Outcome
 from posthouse.model.words import EventKind, State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.operator import BOUNCE, CANCEL, HOLD, RELEASE, RETRY, Action
-from posthouse.web.pages.words import BLAME, CAUSES, EVENTS, N_
+from posthouse.web.pages.words import BLAME, CAUSES, EVENTS, N_, suppression_scope
 from posthouse.web.text import Speech
 
 _OF_ATTEMPTS: Final = {
@@ -101,7 +101,7 @@ def _moment(event: EventRow, attempt: AttemptRow | None, address: str, speech: S
         icon=word.icon,
         address=address,
         detail=_said(event, attempt),
-        verdict=_verdict(event, speech),
+        verdict=_verdict(event, speech) or _stopped(event, speech),
         transcript=transcript(attempt.transcript) if attempt else [],
         remote=attempt.remote if attempt else "",
         tls=attempt.tls.partition(" ")[0] if attempt else "",  # the cipher is in the transcript
@@ -115,6 +115,12 @@ def _verdict(event: EventRow, speech: Speech) -> str:
     if cause is None or blame is None:
         return ""
     return f"{speech.say(cause)} {speech.say(blame)}"
+
+
+def _stopped(event: EventRow, speech: Speech) -> str:
+    """What the recipient's word stops."""
+    scope = event.data.get("scope")
+    return speech.say("Stopped: {what}", what=suppression_scope(str(scope), speech)) if scope else ""
 
 
 def _said(event: EventRow, attempt: AttemptRow | None) -> str:

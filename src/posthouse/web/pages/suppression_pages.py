@@ -11,14 +11,14 @@ from posthouse.intake import suppressing
 from posthouse.intake.request_problems import Problems
 from posthouse.intake.suppressing import Asked
 from posthouse.ledger import suppression
-from posthouse.ledger.suppression import MAILING_TYPE, MARKETING, New, Suppressed, Wanted
+from posthouse.ledger.suppression import MARKETING, New, Suppressed, Wanted
 from posthouse.model import limits
 from posthouse.model.words import Role
 from posthouse.web.api.suppressions import cursor_of, place_of
 from posthouse.web.pages import query
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech, text
 from posthouse.web.pages.view import by_field, page, see
-from posthouse.web.pages.words import N_, SUPPRESSED_BY, SUPPRESSION_REASONS, SUPPRESSION_SCOPES
+from posthouse.web.pages.words import N_, SUPPRESSED_BY, SUPPRESSION_REASONS, SUPPRESSION_SCOPES, suppression_scope
 from posthouse.web.text import Speech
 
 _PER_PAGE: Final = 50
@@ -135,7 +135,7 @@ def _read(values: dict[str, str], spoken: Speech, now: datetime) -> tuple[list[N
     if not 0 < len(addresses) <= _PASTED:
         errors["addresses"] = [spoken.say("Give from 1 to {most} addresses.", most=spoken.number(_PASTED))]
         return [], errors
-    scope = MAILING_TYPE + values["mailing_type"] if values["scope"] == _OF_ONE_TYPE else values["scope"]
+    scope = suppression.of_type(values["mailing_type"]) if values["scope"] == _OF_ONE_TYPE else values["scope"]
     until = query.moment_of(values["until"], spoken.zone, 1) if values["until"] else None
     if values["until"] and until is None:
         errors["until"] = [spoken.say("Choose a day.")]
@@ -210,14 +210,9 @@ def _meant(params: Any) -> dict[str, str]:  # noqa: ANN401 - a mapping of texts
 
 
 def _line(row: Suppressed, spoken: Speech) -> dict[str, Any]:
-    scope = row.entry.scope
-    if scope.startswith(MAILING_TYPE):
-        told = spoken.say("Mailing type {name}", name=scope.removeprefix(MAILING_TYPE))
-    else:
-        told = spoken.say(SUPPRESSION_SCOPES[scope][0])
     return {
         "address": row.address,
-        "scope": told,
+        "scope": suppression_scope(row.entry.scope, spoken),
         "reason": spoken.say(SUPPRESSION_REASONS[row.entry.reason]),
         "note": row.note,
         "by": said_by(row.added_by, spoken),
@@ -225,7 +220,7 @@ def _line(row: Suppressed, spoken: Speech) -> dict[str, Any]:
         "last": row.entry.expires_at and row.entry.expires_at - timedelta(seconds=1),  # midnight ends the day before it
         "ended": not row.lasts(spoken.now),
         "message_id": row.message_id,
-        "remove": "/suppressions/remove?" + query.encoded({"address": row.address, "scope": scope}),
+        "remove": "/suppressions/remove?" + query.encoded({"address": row.address, "scope": row.entry.scope}),
     }
 
 

@@ -146,6 +146,13 @@ def in_order(states: dict[State, int]) -> list[tuple[State, int]]:
     return [(state, states[state]) for state in ATTENTION if states.get(state)]
 
 
+def suppression_scope(scope: str, speech: Speech) -> str:
+    """What an entry of the suppression list stops."""
+    if scope in SUPPRESSION_SCOPES:
+        return speech.say(SUPPRESSION_SCOPES[scope][0])
+    return speech.say("Mailing type {name}", name=scope.removeprefix(suppression.MAILING_TYPE))
+
+
 def why(recipient: RecipientRow, situation: Situation, speech: Speech) -> str:
     """Where this recipient's mail is, why, and until when, in the reader's language. What others said is quoted as they said it."""
     return " ".join(told(each, speech) for each in waiting.why(recipient, speech.now, situation))
