@@ -472,5 +472,7 @@ async def refusing(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionError:  # it had come in and was never taken
+                continue
             writer.close()
             await asyncio.sleep(0.02)
