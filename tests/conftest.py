@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import hypothesis
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -28,6 +29,12 @@ from posthouse.runtime.process import Process
 from posthouse.runtime.settings import Server as ServerSettings
 from posthouse.runtime.settings import Settings
 from posthouse.wire import dkim_keys
+
+# How long one example takes says how busy the machine is; a test that hangs is ended by its time limit.
+hypothesis.settings.register_profile(
+    "posthouse", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("posthouse")
 
 _numbers = itertools.count(1)
 _MEMORY = Path("/dev/shm")

@@ -133,7 +133,7 @@ anything = st.text(max_size=40) | st.sampled_from(
 
 
 @given(anything, anything, anything, anything, anything, anything)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_draft_without_problems_can_always_be_written(
     name: str, subject: str, header: str, value: str, file: str, kind: str
 ) -> None:

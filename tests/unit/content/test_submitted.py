@@ -125,7 +125,7 @@ lines = st.lists(
 
 
 @given(lines | st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_make_preparing_raise(content: bytes) -> None:
     for candidate in (content, b"From: a@b.c\r\n" + content):
         result = prepare(candidate, stamped, TRACE)

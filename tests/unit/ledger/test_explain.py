@@ -1,7 +1,7 @@
 """Whole mails that came back: what they are and whom they are about."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.ledger.bounce_rules import BounceClass
@@ -110,7 +110,6 @@ def test_a_report_inside_another_message_is_found() -> None:
     assert [address for address, _, _ in told(content)] == ["bob@there.test", "eve@there.test"]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=4_000))
 def test_no_octets_stop_the_reader(content: bytes) -> None:
     explain(content)

@@ -69,7 +69,7 @@ bodies = st.one_of(
 
 
 @given(bodies)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_independent_verifier_passes_every_body(body: bytes) -> None:
     content = signed(HEADER + b"\r\n" + body)
     arrived = content if body.endswith(b"\r\n") else content + b"\r\n"  # what SMTP makes of an unfinished last line
@@ -79,7 +79,6 @@ def test_an_independent_verifier_passes_every_body(body: bytes) -> None:
 
 
 @given(bodies)
-@settings(deadline=None)
 def test_a_body_is_canonical_exactly_when_relaxing_changes_nothing(body: bytes) -> None:
     if not body.endswith((b" ", b"\t")):
         assert relaxed_body(body) == dkimpy.canonicalization.Relaxed.canonicalize_body(body)
@@ -222,7 +221,7 @@ def test_at_most_ten_signatures_are_looked_at() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 700), st.binary(max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_make_the_verifier_raise(junk: bytes, at: int, insert: bytes) -> None:
     content = signed()
     check(content[:at] + insert + content[at + len(insert) :])
@@ -230,7 +229,7 @@ def test_no_bytes_make_the_verifier_raise(junk: bytes, at: int, insert: bytes) -
 
 
 @given(st.text(max_size=200) | st.binary(max_size=120).map(lambda octets: "p=" + base64.b64encode(octets).decode()))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_key_record_makes_the_verifier_raise(record: str) -> None:
     check(signed(MESSAGE, RSA, ED25519), {"r1._domainkey.example.com": record, "e1._domainkey.example.com": record})
 

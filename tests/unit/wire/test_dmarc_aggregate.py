@@ -205,7 +205,7 @@ pieces = st.lists(
 
 
 @given(pieces | st.text(max_size=300), st.binary(max_size=30), st.integers(1, 200))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_document_makes_the_reader_raise(text: str, junk: bytes, size: int) -> None:
     octets = text.encode("utf-8", "replace")
     whole = b"<?xml version='1.0'?><feedback>" + octets + b"</feedback>"

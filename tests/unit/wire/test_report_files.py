@@ -217,7 +217,7 @@ def test_what_is_no_report_is_refused_with_a_reason(content: bytes, wanted: Reas
     st.binary(max_size=40),
     st.integers(0, 1200),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_damage_makes_a_reader_raise(whole: bytes, junk: bytes, at: int) -> None:
     for content in (
         whole[:at] + junk + whole[at + len(junk) :],
@@ -238,7 +238,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_json_makes_a_reader_raise(value: object) -> None:
     assert read(json.dumps({"policies": value}).encode())
 

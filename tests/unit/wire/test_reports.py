@@ -116,7 +116,7 @@ pieces = st.lists(
 
 
 @given(pieces | st.binary(max_size=200))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_bytes_make_a_reader_raise(junk: bytes) -> None:
     for content in (junk, b"Content-Type: multipart/report; boundary=b\r\n\r\n" + junk):
         dsn.parse(content)

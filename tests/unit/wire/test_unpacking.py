@@ -114,7 +114,7 @@ def test_what_is_unpacked_is_bounded_whatever_the_ratio() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(0, 400), st.sampled_from([0, 1, 2]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_damage_makes_the_reader_raise(junk: bytes, at: int, kind: int) -> None:
     whole = (gzip.compress(TEXT), zipped({"a": TEXT, "b.gz": gzip.compress(TEXT)}), b"")[kind]
     for content in (
