@@ -78,11 +78,10 @@ class Meter:
         if missing := [name for name, pid in self._pids.items() if pid not in stats]:
             raise BenchError(f"{', '.join(missing)} ended while it was measured")
         cpu_s: dict[str, float] = defaultdict(float)
-        for name, pid in self._pids.items():
+        for pid, name in _members(self._pids, stats).items():
             cpu_s[role_of(name)] += stats[pid].own_s
         if postmaster := self._pids.get(POSTGRES):
             cpu_s[POSTGRES] += stats[postmaster].buried_s
-            cpu_s[POSTGRES] += sum(stat.own_s for stat in stats.values() if stat.parent == postmaster)
         bench_s = sum(stats[pid].own_s for pid in self._bench if pid in stats)
         return _Reading(time.monotonic(), dict(cpu_s), bench_s, _busy_s())
 
@@ -90,6 +89,18 @@ class Meter:
 def role_of(name: str) -> str:
     """web of web.2."""
     return name.partition(".")[0]
+
+
+def _members(pids: Mapping[str, int], stats: Mapping[int, _Stat]) -> dict[int, str]:
+    """Every process of the product by name: those in `pids`, and under its name what one has started (backends, signers)."""
+    found = {pid: name for name, pid in pids.items()}
+    for pid in stats:
+        line = [pid]
+        while line[-1] not in found and line[-1] in stats:
+            line.append(stats[line[-1]].parent)
+        if name := found.get(line[-1]):
+            found |= dict.fromkeys(line, name)
+    return found
 
 
 def _processes() -> dict[int, _Stat]:
@@ -137,7 +148,7 @@ class Memory:
     def sample(self) -> None:
         """One reading."""
         now: dict[str, float] = defaultdict(float)
-        for name, pid in self._pids.items():
+        for pid, name in _members(self._pids, _processes()).items():
             if name != POSTGRES:
                 now[role_of(name)] += _pss_mb(pid)
         self.peak_total = max(self.peak_total, sum(now.values()) - now[LAB])
@@ -146,11 +157,10 @@ class Memory:
 
     def with_postgres(self) -> dict[str, float]:
         """The peaks, and what PostgreSQL has now; read once, as its shared memory takes long to walk."""
-        postmaster = self._pids.get(POSTGRES)
-        if not postmaster:
+        if POSTGRES not in self._pids:
             return self.peaks
-        backends = [pid for pid, stat in _processes().items() if stat.parent == postmaster]
-        return self.peaks | {POSTGRES: round(sum(map(_pss_mb, [postmaster, *backends])), 1)}
+        backends = [pid for pid, name in _members(self._pids, _processes()).items() if name == POSTGRES]
+        return self.peaks | {POSTGRES: round(sum(map(_pss_mb, backends)), 1)}
 
     async def _sample_for_ever(self) -> None:
         while True:

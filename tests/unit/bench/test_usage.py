@@ -27,6 +27,14 @@ def test_every_process_of_a_role_counts_for_it(name: str, role: str) -> None:
     assert usage.role_of(name) == role
 
 
+def test_what_a_process_has_started_counts_for_it() -> None:
+    # The supervisor 10 has a delivery process 11, which has a signer 12; 20 is the benchmark that started it all.
+    parents = {1: 0, 20: 1, 10: 20, 11: 10, 12: 11, 13: 10, 21: 20}
+    stats = {pid: usage._Stat(parent, 0.0, 0.0) for pid, parent in parents.items()}
+    found = usage._members({"supervisor": 10, "transactional": 11}, stats)
+    assert found == {10: "supervisor", 11: "transactional", 12: "transactional", 13: "supervisor"}
+
+
 def test_cpu_a_mail_is_told_largest_first_without_idle_roles() -> None:
     cost = Cost(2.0, {"web": 0.5, "postgres": 1.0, "inbound": 0.0}, 0.0)
     assert list(cost.cpu_ms_each(1_000).items()) == [("postgres", 1.0), ("web", 0.5)]
