@@ -1,6 +1,5 @@
 # The daily loop: make env once, make check all day, make test before handing over. CONTRIBUTING.md has it in ten lines.
 
-PYTHON ?= python3
 SEEDS ?= 3000
 KILLS ?= 20
 # One more than cores: a test that waits for a server or a browser leaves its core to another.
@@ -15,7 +14,7 @@ DEVELOPER := .venv/.made-for-developers
 env: $(STAMP)
 
 $(STAMP): requirements/install.txt pyproject.toml
-	@PYTHON=$(PYTHON) sh requirements/venv
+	@PYTHON="$(PYTHON)" sh requirements/venv
 	$(PIP) install --require-hashes --requirement requirements/install.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
