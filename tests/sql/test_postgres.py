@@ -1,6 +1,7 @@
 """The pool, transactions and notifications on a real server."""
 
 import asyncio
+from collections import deque
 
 import asyncpg
 import pytest
@@ -88,3 +89,14 @@ async def test_a_listener_hears_and_subscribes_again_after_its_connection_is_los
         assert await heard.get() == ""
         await owner.execute("NOTIFY outbox, 'two'")
         assert await heard.get() == "two"
+
+
+@pytest.mark.parametrize("many", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}.keys(), deque(["a", "b"])])
+async def test_whatever_has_elements_is_handed_over_as_an_array(database: Pool, many: object) -> None:
+    assert await database.fetchval("SELECT array_length($1::text[], 1)", many) == 2
+
+
+async def test_text_and_octets_are_no_arrays(database: Pool) -> None:
+    assert await database.fetchval("SELECT $1::bytea[]", [b"ab", b""]) == [b"ab", b""]
+    with pytest.raises(asyncpg.DataError):
+        await database.fetchval("SELECT $1::text[]", "ab")

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 import asyncpg
 import asyncpg.exceptions
+import asyncpg.protocol.protocol
 import msgspec
 
 from posthouse.model import limits
@@ -37,6 +39,12 @@ DATABASE_GONE: Final[tuple[type[Exception], ...]] = (
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,  # we stood still in the middle of a transaction
 )
 """Every exception that means: the server is away or full, the statement may or may not have happened, try again later."""
+
+# Of every element of an array asyncpg asks abstract base classes whether it is an array itself: of fifty elements a mail, that is a
+# twentieth of what a mail costs the door. These are what can be handed over as one.
+_ARRAYS: Final[tuple[type, ...]] = (list, tuple, set, frozenset, deque, type({}.keys()), type({}.values()))
+asyncpg.protocol.protocol.IterableABC = asyncpg.protocol.protocol.SizedABC = _ARRAYS
+asyncpg.protocol.protocol.MappingABC = dict
 
 _PATIENCE_MS: Final = int(limits.DATABASE_SILENCE_S * 1000)
 _FORGET_THE_CUT_OFF: Final = f"""
