@@ -1,7 +1,7 @@
 """API keys and SMTP credentials: made, listed, revoked. A secret is shown once; what is kept cannot be turned back into it."""
 
 import secrets
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from posthouse.accounts.networks import Network
 from posthouse.accounts.terms import CredentialKind, Granted, Terms, check
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Scope
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record

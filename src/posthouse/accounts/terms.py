@@ -1,12 +1,13 @@
 """What a credential may do, and the rules for that. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from posthouse.accounts import names, networks
 from posthouse.accounts.networks import Network
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Scope
 from posthouse.wire.addresses import to_a_label
 

@@ -1,6 +1,6 @@
 """Workspaces: the tenants, and what each has chosen."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -9,6 +9,7 @@ from posthouse.accounts import data_keys, names
 from posthouse.accounts.changes import Change
 from posthouse.model import limits
 from posthouse.model.errors import FieldProblem
+from posthouse.model.values import dataclass
 from posthouse.model.words import ClassPolicy, DomainPolicy, MassPolicy, Role
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record

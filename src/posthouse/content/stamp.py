@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass
 from posthouse.wire import headers
 from posthouse.wire.addresses import Mailbox

@@ -5,13 +5,13 @@ Nothing is parsed and printed again. Fields are taken out and put on top; what s
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from posthouse.content.stamp import Stamp
 from posthouse.model.errors import FieldProblem
 from posthouse.model.limits import HEADER_BLOCK_OCTETS, RECEIVED_HOPS, SUBJECT_CHARS
 from posthouse.model.mail import Note
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind
 from posthouse.wire import headers
 from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_address

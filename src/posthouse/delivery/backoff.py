@@ -5,13 +5,14 @@ knows is still answered by `adapted`: each push-back halves the connections, and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from posthouse.delivery.rates import Rate, words
 from posthouse.model.limits import REPLY_QUOTED_CHARS
 from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.model.values import dataclass
 
 RECOVER_S: Final = 30.0  # until a path gets one of its lost connections back
 COOL_S: Final = 5.0  # refusals this close together are one: all sessions meet the same push-back at once

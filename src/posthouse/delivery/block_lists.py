@@ -11,7 +11,7 @@ Where the settings name no address, ours are those of the hostname. Behind a nex
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random, SystemRandom
 from typing import Final
@@ -24,6 +24,7 @@ from posthouse.delivery.sql import SQL
 from posthouse.intake import operate
 from posthouse.intake.operate import Stop
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import claims, suspensions
 from posthouse.runtime.dns import Resolver

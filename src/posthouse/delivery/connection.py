@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import ssl
-from dataclasses import dataclass
 from typing import Final
 
 from posthouse.delivery.channel import Channel
@@ -11,6 +10,7 @@ from posthouse.delivery.courier import Envelope, SendResult, SitePolicy
 from posthouse.delivery.tls_policy import Proof, Try
 from posthouse.delivery.tls_proof import UnprovenError, Verifier, refused
 from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
+from posthouse.model.values import dataclass
 from posthouse.wire.mx import Target
 from posthouse.wire.sasl import Credentials
 from posthouse.wire.smtp_client import ClientMachine, MailDone, Ready, SessionRefused, StartTls

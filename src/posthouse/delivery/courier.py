@@ -5,11 +5,11 @@ Nothing here raises for what a receiver or a network does. Each call answers wit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from posthouse.model.limits import BROKEN_TLS_S
 from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
+from posthouse.model.values import dataclass
 from posthouse.wire.mx import NoRoute, Plan, Target
 from posthouse.wire.smtp_client import TlsPolicy
 

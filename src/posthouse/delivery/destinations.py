@@ -1,7 +1,6 @@
 """What a pool has to send now and where to: ready mail by workspace and domain, with the way there and the rules on it."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from posthouse.delivery.courier import NoRoute, Plan
 from posthouse.delivery.routes import MOST, Routes
 from posthouse.delivery.rules import Limits
 from posthouse.delivery.shaping_file import ShapingFile
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import claims
 from posthouse.runtime.process import Process

@@ -5,9 +5,10 @@ smaller its share. Who was idle begins at the present, not in the past, so nobod
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from uuid import UUID
+
+from posthouse.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

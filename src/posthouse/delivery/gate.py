@@ -4,13 +4,12 @@ A gate stands between a source address and a group of sites that count together 
 and talks to nobody: paths ask it before they dial and before they send, and tell it what the receiver refused.
 """
 
-from dataclasses import dataclass
-
 from posthouse.delivery import backoff
 from posthouse.delivery.backoff import Do, Effect, Said
 from posthouse.delivery.line import Line
 from posthouse.delivery.rates import Bucket, Rate
 from posthouse.delivery.rules import Limits
+from posthouse.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from uuid import UUID
 
 from posthouse.delivery.fairness import Turns
+from posthouse.model.values import dataclass
 from posthouse.outbox.claims import Claimed
 
 

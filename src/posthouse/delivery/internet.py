@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from posthouse.delivery.courier_mx import MxCourier
 from posthouse.delivery.sts_store import StsStore
 from posthouse.delivery.tls_results import TlsResults
+from posthouse.model.values import dataclass
 from posthouse.runtime import network
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.https import HttpsClient

@@ -6,7 +6,7 @@ coming, and end after a short idle time.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -30,6 +30,7 @@ from posthouse.delivery.shaping import Load
 from posthouse.delivery.sources import Source
 from posthouse.delivery.transcript import as_text
 from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.model.values import dataclass
 from posthouse.runtime.postgres import DATABASE_GONE
 
 SUSPEND_FIRST_S: Final = 15.0

@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from posthouse.delivery.courier import Envelope
 from posthouse.delivery.signing import Signing
 from posthouse.intake import contents
 from posthouse.model.limits import HELD_BODY_OCTETS
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Pool
 from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process

@@ -4,8 +4,9 @@ All times are seconds on a monotonic clock, passed in.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from posthouse.model.values import dataclass
 
 UNITS: Final = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 BURST_S: Final = (

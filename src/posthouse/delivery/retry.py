@@ -1,7 +1,8 @@
 """When a deferred mail is tried again. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from posthouse.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Every problem is noted with file, table and key, and reading goes on, so that an
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, NamedTuple
 
 from posthouse.delivery import rule_values
@@ -13,6 +13,7 @@ from posthouse.delivery.backoff import Action, Do
 from posthouse.delivery.rule_values import Place, Reader
 from posthouse.delivery.warmup import OTHERS, Plan, Warming, Warmups
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 
 SHIPPED: Final = "shaping.toml"

@@ -7,13 +7,14 @@ about receivers stands between the two files, as part of [default].
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Final
 
 from posthouse.delivery.backoff import Action
 from posthouse.delivery.rates import Rate
 from posthouse.delivery.rule_tables import SETTINGS, SHIPPED, File, Key, Sheet, Table, read
 from posthouse.delivery.warmup import OTHERS, Warmups
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 
 __all__ = ["SETTINGS", "SHIPPED", "File", "Limits", "Provider", "Rulebook", "RulesError", "Table", "is_route", "load"]

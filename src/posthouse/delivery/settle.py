@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from posthouse.ledger.soft import Soft, is_soft
 from posthouse.ledger.suppression import HARD_BOUNCE, Entry
 from posthouse.model import limits
 from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import claims
 from posthouse.outbox.claims import Claimed, Settlement

@@ -4,9 +4,10 @@ A site starts with one connection and a handful of mails. What it is given grows
 receiver never makes us hold (and lose the order of) more than about a second of its mail, and a fast one is never starved.
 """
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
+
+from posthouse.model.values import dataclass
 
 DRAIN_S: Final = 0.5  # another connection is opened when what is queued would take longer than this
 STALL_S: Final = (

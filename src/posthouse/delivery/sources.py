@@ -1,9 +1,10 @@
 """The addresses a pool sends from: which there are, and which of them this host really has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
+
+from posthouse.model.values import dataclass
 
 MISSING_S: Final = 60.0  # an address that the host does not have is tried again after this
 

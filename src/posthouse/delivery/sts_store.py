@@ -9,7 +9,6 @@ most; a policy that changes or gets old is fetched in the background while the o
 import asyncio
 import contextlib
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +17,7 @@ from posthouse.delivery.courier_mx import Tally
 from posthouse.delivery.sql import SQL
 from posthouse.delivery.sts_fetch import NoPolicy
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.runtime.clock import Clock
 from posthouse.runtime.https import HttpsClient
 from posthouse.runtime.log import Logger

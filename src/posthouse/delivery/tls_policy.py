@@ -4,11 +4,11 @@ DANE goes before an enforced MTA-STS policy (RFC 8461 2), that before what our s
 failure delays the mail; where nobody demands anything, TLS that breaks is followed by a session in the clear, on a new connection.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from posthouse.delivery.courier import Plan, SitePolicy, Target, TlsPolicy
+from posthouse.model.values import dataclass
 from posthouse.wire.tlsrpt import PolicyType, ResultType
 
 

@@ -2,13 +2,13 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
 from posthouse.delivery.courier import Target
 from posthouse.delivery.tls_policy import Proof
+from posthouse.model.values import dataclass
 from posthouse.wire import dane
 from posthouse.wire.tlsrpt import ResultType
 

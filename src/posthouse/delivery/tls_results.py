@@ -7,12 +7,12 @@ host. A policy that could not be had, or TLSA records that could not be looked u
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 from posthouse.delivery.sql import SQL
 from posthouse.model.limits import TLS_RESULTS, TLS_RESULTS_KEPT_DAYS
+from posthouse.model.values import dataclass
 from posthouse.runtime.clock import Clock
 from posthouse.runtime.log import Logger
 from posthouse.runtime.metrics import Metrics

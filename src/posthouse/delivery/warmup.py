@@ -4,9 +4,10 @@ Days are dates in UTC. Mail of the transactional pool is never held back for it 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 
 OTHERS = ""

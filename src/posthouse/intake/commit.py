@@ -6,7 +6,6 @@ events. Everything in it is durable together or not at all.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from posthouse.intake.announcing import Announcer
 from posthouse.intake.rows import Decided, Rows, build
 from posthouse.ledger import events, suppression
 from posthouse.model.mail import Receipt, Refused
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue, keys
 from posthouse.runtime import queries

@@ -8,7 +8,7 @@ writes different texts.
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +22,7 @@ from posthouse.model.limits import (
     PRIORITY_LOWEST,
 )
 from posthouse.model.mail import Refused, Submission, Submitter
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, MassPolicy, Pool, Source
 
 CODE: Final = "mass_mail"

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from posthouse.ledger import mass as known
 from posthouse.ledger.mass import MassMailing
 from posthouse.model import limits
 from posthouse.model.mail import Note, Refused
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind
 from posthouse.runtime.postgres import DATABASE_GONE, transaction
 from posthouse.runtime.process import Process

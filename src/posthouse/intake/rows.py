@@ -1,12 +1,12 @@
 """Turns decided submissions into the rows that promise them. Pure but for the ids handed in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from posthouse.ledger.events import Event
 from posthouse.model.mail import Accepted, AcceptedRecipient, Recipient, RouteChoice, Submission, Submitter
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind, State
 from posthouse.outbox.enqueue import NewMessage, NewRecipient, metadata_text, tag_text
 

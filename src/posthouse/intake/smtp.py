@@ -5,7 +5,6 @@ each -> `_message` -> `submission.read` -> `Door.accept` -> COMMIT -> 250 with t
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +20,7 @@ from posthouse.intake.login_limits import LoginLimits
 from posthouse.intake.scan import ScannerError
 from posthouse.intake.submission import Arrival
 from posthouse.model.mail import Accepted, Submission, Submitter
+from posthouse.model.values import dataclass
 from posthouse.runtime import network
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process

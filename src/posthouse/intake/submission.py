@@ -4,7 +4,6 @@ The envelope decides who gets the mail; the header only tells how each was addre
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,6 +16,7 @@ from posthouse.intake.request_attachments import blocked_extension
 from posthouse.intake.submission_options import Options
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Recipient, Refused, Submission, Submitter
+from posthouse.model.values import dataclass
 from posthouse.model.words import Kind, Source
 from posthouse.wire.addresses import Mailbox, is_ascii, to_a_label
 from posthouse.wire.parts import walk

@@ -1,7 +1,7 @@
 """The X-Mail-* header fields of a submitted message, which steer Posthouse and are taken out of the mail. Pure."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import msgspec
@@ -10,6 +10,7 @@ from posthouse.intake import request_fields
 from posthouse.intake.request_problems import Problems
 from posthouse.model.errors import FieldProblem
 from posthouse.model.limits import MESSAGE_LIFETIME_S, METADATA_CHARS
+from posthouse.model.values import dataclass
 
 _DURATION: Final = re.compile(
     r"P?(?:(\d{1,3})W)?(?:(\d{1,4})D)?T?(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})S)?", re.IGNORECASE

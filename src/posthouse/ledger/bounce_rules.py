@@ -4,12 +4,12 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
+from posthouse.model.values import dataclass
 from posthouse.wire.notice_addresses import ADDRESS
 
 _READ_CHARS: Final = 4_000

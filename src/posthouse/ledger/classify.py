@@ -6,12 +6,13 @@ rules are data, in `bounces.toml`; every verdict names the one that decided.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from posthouse.ledger import bounce_rules
 from posthouse.ledger.bounce_rules import BounceClass, Meaning, OwnRule
 from posthouse.model.outcome import Stage
+from posthouse.model.values import dataclass
 
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _CODE: Final = re.compile(

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
 from posthouse.ledger.sql import SQL
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind
 from posthouse.runtime.postgres import Connection
 

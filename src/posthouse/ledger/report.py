@@ -4,12 +4,11 @@ The return path tells which mail it is about; its own words tell what happened. 
 better truth: `failed` turns delivered into bounced. Whether the address is at fault says the classifier.
 """
 
-from dataclasses import dataclass
-
 from posthouse.ledger.bounce_rules import BounceClass
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.explain import Affected, Explained
 from posthouse.ledger.kind import Kind
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind
 
 _NOTHING_SAID = Affected("", Verdict(BounceClass.UNKNOWN, "unexplained", "nothing said"))

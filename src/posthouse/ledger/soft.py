@@ -5,7 +5,7 @@ so everybody has the same patience.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from posthouse.ledger.bounce_rules import BounceClass
 from posthouse.ledger.sql import SQL
 from posthouse.ledger.suppression import folded
+from posthouse.model.values import dataclass
 from posthouse.runtime.postgres import Connection
 
 MESSAGES: Final = 7

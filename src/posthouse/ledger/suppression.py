@@ -7,13 +7,13 @@ the marketing of one type. An entry that has expired blocks nothing.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from posthouse.ledger.sql import SQL
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass
 from posthouse.runtime.postgres import Connection, Record
 

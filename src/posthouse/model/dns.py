@@ -1,8 +1,9 @@
 """What the DNS answered, told apart honestly: "there is none" and "could not find out" lead to opposite decisions."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from posthouse.model.values import dataclass
 
 Record = TypeVar("Record", covariant=True)
 

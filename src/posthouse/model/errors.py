@@ -1,6 +1,6 @@
 """What can go wrong, as types: a peer's broken protocol and a submitter's bad field. Our own bugs are plain exceptions."""
 
-from dataclasses import dataclass
+from posthouse.model.values import dataclass
 
 
 class RemoteProtocolError(Exception):

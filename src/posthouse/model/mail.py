@@ -1,12 +1,13 @@
 """What a submitter hands over, and what the door answers: values shared by every way in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from uuid import UUID
 
 from posthouse.model.errors import FieldProblem
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind, Kind, MailClass, Pool, Route, Scope, Source, State
 
 

@@ -1,13 +1,13 @@
 """What became of one recipient's mail on one attempt, and in whose words."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from posthouse.model.values import dataclass
+from posthouse.model.words import Word
 
 TranscriptLine = tuple[str, str]
 """Who spoke and what: `C` us, `S` the receiver, `*` a remark of ours (connecting, TLS, connection lost)."""
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """How an attempt ended for one recipient. UNKNOWN: everything was handed over and no answer came, so it may be there."""
 
     DELIVERED = "delivered"
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Stage(StrEnum):
+class Stage(Word):
     """How far the attempt had come when its outcome was decided. LOCAL: we refused without asking the receiver."""
 
     LOCAL = "local"

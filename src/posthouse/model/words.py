@@ -3,7 +3,13 @@
 from enum import StrEnum
 
 
-class Source(StrEnum):
+class Word(StrEnum):
+    """One of a few words, which hashes as the text it equals: Enum's own hash is a call of Python for every look-up."""
+
+    __hash__ = str.__hash__
+
+
+class Source(Word):
     """By which door a message came in."""
 
     API = "api"
@@ -12,7 +18,7 @@ class Source(StrEnum):
     NOTICE = "notice"  # our own: to a sender whose mail was not delivered, to administrators about alerts
 
 
-class MailClass(StrEnum):
+class MailClass(Word):
     """What a message is for; decides its road."""
 
     BUSINESS = "business"
@@ -20,7 +26,7 @@ class MailClass(StrEnum):
     MARKETING = "marketing"
 
 
-class Route(StrEnum):
+class Route(Word):
     """The road a message leaves by: exactly one per message."""
 
     INBOX = "INBOX"
@@ -28,7 +34,7 @@ class Route(StrEnum):
     MARKETING = "MARKETING"
 
 
-class Pool(StrEnum):
+class Pool(Word):
     """A set of delivery processes with their own limits, sources and retry schedule, so that none can starve another.
 
     Notifications are wanted by each of many (topics, alerts): faster than volume, but never before one person's own mail.
@@ -39,7 +45,7 @@ class Pool(StrEnum):
     MARKETING = "marketing"
 
 
-class Kind(StrEnum):
+class Kind(Word):
     """How a recipient was addressed."""
 
     TO = "to"
@@ -47,7 +53,7 @@ class Kind(StrEnum):
     BCC = "bcc"
 
 
-class State(StrEnum):
+class State(Word):
     """Where one recipient's mail is. The first four are promised, the rest final (outbox/__init__ has the whole table)."""
 
     WAITING = "waiting"
@@ -64,7 +70,7 @@ class State(StrEnum):
 FINAL_STATES = frozenset({State.DELIVERED, State.BOUNCED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
 
 
-class EventKind(StrEnum):
+class EventKind(Word):
     """What the ledger can say happened to one recipient's mail."""
 
     ACCEPTED = "accepted"
@@ -94,14 +100,14 @@ FINAL_EVENTS = frozenset(
 )
 
 
-class ClassPolicy(StrEnum):
+class ClassPolicy(Word):
     """What is done about mail from a domain that is meant for other classes."""
 
     WARN = "warn"
     REFUSE = "refuse"
 
 
-class DomainPolicy(StrEnum):
+class DomainPolicy(Word):
     """What is done about mail from a verified domain whose DNS records are not complete any more.
 
     `REFUSE` needs ownership and a DKIM key, `STRICT` also SPF and DMARC.
@@ -112,7 +118,7 @@ class DomainPolicy(StrEnum):
     STRICT = "strict"
 
 
-class MassPolicy(StrEnum):
+class MassPolicy(Word):
     """What is done about mass mail that is sent as single messages."""
 
     FLAG = "flag"
@@ -120,7 +126,7 @@ class MassPolicy(StrEnum):
     REFUSE = "refuse"
 
 
-class ReportSource(StrEnum):
+class ReportSource(Word):
     """How a receiver's report came in."""
 
     API = "api"
@@ -128,7 +134,7 @@ class ReportSource(StrEnum):
     MAIL = "mail"
 
 
-class Scope(StrEnum):
+class Scope(Word):
     """What a credential may do."""
 
     SEND = "send"
@@ -136,7 +142,7 @@ class Scope(StrEnum):
     MANAGE = "manage"
 
 
-class Role(StrEnum):
+class Role(Word):
     """What a person may do in a workspace; each includes the ones after it."""
 
     ADMIN = "admin"

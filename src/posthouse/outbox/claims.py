@@ -1,11 +1,11 @@
 """Takes ready mail for a worker, settles it, and gives back what a dead worker held. One function per statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from posthouse.model.limits import HELD_BODY_OCTETS
+from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Pool, Source, State
 from posthouse.outbox import enqueue
 from posthouse.outbox.sql import SQL

@@ -1,10 +1,10 @@
 """Idempotency keys: the same request twice is one mail and one answer (24 h)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
 

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import Kind, MailClass, Pool, Route, Source, State
 from posthouse.outbox import search_terms
 from posthouse.outbox.search_terms import AddressRange, MessageId, Words

@@ -5,11 +5,12 @@ same transaction. Mail in a worker's hands is never touched: it may be on the wi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind, Pool, State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.ids import uuid7_floor

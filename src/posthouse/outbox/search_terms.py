@@ -1,7 +1,8 @@
 """Reads what a person typed into the search box. Pure."""
 
 import re
-from dataclasses import dataclass
+
+from posthouse.model.values import dataclass
 
 _WORD = re.compile(r"[\w]+", re.UNICODE)
 

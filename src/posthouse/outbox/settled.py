@@ -1,10 +1,10 @@
 """What mail that was settled still tells, and what may change: a report that the receiver took it and could not keep it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
 

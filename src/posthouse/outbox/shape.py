@@ -1,10 +1,10 @@
 """The queue's health: unsettled mail by destination and age, as Postfix's qshape shows it."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import State
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.ids import uuid7_floor

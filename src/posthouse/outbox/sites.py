@@ -4,12 +4,12 @@ The tables hold no tenant's data. Owners write, everybody who has to explain why
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection, Record

@@ -1,12 +1,12 @@
 """What holds mail up, read for a whole page of recipients at once: a handful of statements, however many recipients there are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import FINAL_STATES, Pool, State
 from posthouse.outbox import sites, suspensions
 from posthouse.outbox.messages import RecipientRow

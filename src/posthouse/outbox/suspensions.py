@@ -9,12 +9,12 @@ suspension is over (`to_release`, `release`). While nothing of the kind is in fo
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from posthouse.model import limits
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue
 from posthouse.outbox.claims import Claimed

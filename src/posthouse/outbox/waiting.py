@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.sites import SiteNote, Standing

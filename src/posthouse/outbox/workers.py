@@ -5,10 +5,10 @@ others of its pool. It stays idle until it is stopped; started again it is a new
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue
 from posthouse.outbox.sql import SQL

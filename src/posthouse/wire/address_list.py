@@ -5,10 +5,11 @@ with another: an address hidden in a comment or a display name is no author, and
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from posthouse.model.limits import HEADER_BLOCK_OCTETS, MAILBOXES_PER_FIELD
+from posthouse.model.values import dataclass
 from posthouse.wire.addresses import Mailbox, to_a_label
 from posthouse.wire.encoded_words import decode
 

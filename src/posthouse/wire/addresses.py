@@ -5,7 +5,6 @@ because only its own host may interpret it (RFC 5321 2.4). Lists as found in mes
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -14,6 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from posthouse.model.errors import FieldProblem
 from posthouse.model.limits import ADDRESS_OCTETS, LOCAL_PART_OCTETS
+from posthouse.model.values import dataclass
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"(?![xX][nN]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

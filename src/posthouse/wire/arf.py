@@ -1,9 +1,9 @@
 """Feedback reports: complaints in the Abuse Reporting Format, read from anybody and written for the lab (RFC 5965)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from posthouse.model.values import dataclass
 from posthouse.wire import reports
 
 _STATUS_TYPES: Final = frozenset({"message/feedback-report"})

@@ -6,12 +6,12 @@ in four octets of network byte order; a chunk of length zero is the end.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final, TypeAlias
 
 from posthouse.model.errors import RemoteProtocolError
 from posthouse.model.limits import SCAN_CHUNK_OCTETS
+from posthouse.model.values import dataclass
 
 END: Final = b"\0"
 _COMMAND: Final = b"zINSTREAM" + END

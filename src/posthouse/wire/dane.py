@@ -7,7 +7,6 @@ verified as usual (3.1.2). The usages of the public PKI, 0 and 1, mean nothing f
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +18,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 
 from posthouse.model.dns import TlsaRecord
 from posthouse.model.limits import CHAIN_CERTIFICATES
+from posthouse.model.values import dataclass
 from posthouse.wire.tlsrpt import ResultType
 
 DANE_TA: Final = 2

@@ -1,7 +1,6 @@
 """DKIM key pairs: made, kept and published (RFC 6376 3.6.1, RFC 8463)."""
 
 import base64
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from posthouse.model.limits import DKIM_RSA_BITS
+from posthouse.model.values import dataclass
 
 _PUBLIC_EXPONENT: Final = 65_537
 

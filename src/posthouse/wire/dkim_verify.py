@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from posthouse.model.limits import DKIM_RSA_BITS_ACCEPTED, DKIM_RSA_BITS_CHECKED, DKIM_SIGNATURES_CHECKED
+from posthouse.model.values import dataclass
 from posthouse.wire import tags
 from posthouse.wire.canonical import relaxed_body, relaxed_field, simple_body, simple_field
 from posthouse.wire.dkim_keys import Algorithm

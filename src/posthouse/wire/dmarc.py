@@ -4,11 +4,11 @@ Policies and organizational domains are found by the DNS tree walk; there is no 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from posthouse.model.limits import DMARC_LABELS
+from posthouse.model.values import dataclass
 from posthouse.wire import tags
 from posthouse.wire.dkim_verify import DkimResult, DkimStatus
 from posthouse.wire.lookups import Found, Lookups, TextLookups

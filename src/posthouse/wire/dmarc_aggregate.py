@@ -5,11 +5,12 @@ say the same are one row with their messages added up, so a report takes the mem
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
 from posthouse.model.limits import REPORT_AUTH_RESULTS, REPORT_COUNT, REPORT_KEPT_OCTETS
+from posthouse.model.values import dataclass
 from posthouse.wire import report_xml
 from posthouse.wire.report_values import address, ascii_text, count, domain, line, moment, word
 from posthouse.wire.report_xml import StopReadingError

@@ -3,10 +3,10 @@
 Of the message itself only its Message-ID is kept: reports carry other people's mail.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from posthouse.model.values import dataclass
 from posthouse.wire import arf, headers, reports
 from posthouse.wire.report_values import address, domain, line, moment, word
 

@@ -1,13 +1,13 @@
 """Block lists published in the DNS (RFC 5782): what to ask about an address, and what the answer means. Pure."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Final
 
 from posthouse.model.dns import Answer, DnsStatus
 from posthouse.model.limits import BLOCK_LIST_REASON_CHARS
+from posthouse.model.values import dataclass
 
 ALWAYS_LISTED: Final = "127.0.0.2"  # RFC 5782 5: a list that works lists this address
 NEVER_LISTED: Final = "127.0.0.1"  # ... and not this one: a zone that has been given up often answers to everything

@@ -5,11 +5,11 @@ fields, groups in the wrong order. Whatever cannot be read is left out; nothing 
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from posthouse.model.limits import REPORTED_RECIPIENTS
+from posthouse.model.values import dataclass
 from posthouse.wire import headers, reports
 from posthouse.wire.headers import Header
 

@@ -1,8 +1,9 @@
 """The DNS questions DKIM, SPF and DMARC ask, as a protocol: whoever runs the check brings a resolver, a cache or a table."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from posthouse.model.values import dataclass
 
 
 class Found(StrEnum):

@@ -7,9 +7,9 @@ where much of it is not ASCII, as base64; attachments as base64. Nothing depends
 
 import binascii
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from posthouse.model.values import dataclass
 from posthouse.wire.addresses import Mailbox
 from posthouse.wire.canonical import is_relaxed
 from posthouse.wire.mime_fields import (

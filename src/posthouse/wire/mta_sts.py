@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from posthouse.model.limits import STS_MAX_AGE_S, STS_MIN_AGE_S, STS_PATTERNS
+from posthouse.model.values import dataclass
 
 _RECORD: Final = re.compile(r"v=STSv1[ \t]*;(.*)", re.DOTALL)
 _ID: Final = re.compile(r"[ \t]*id[ \t]*=[ \t]*([A-Za-z0-9]{1,32})[ \t]*")

@@ -6,7 +6,7 @@ preference order, filters and site name together. Whatever forbids delivery come
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby, zip_longest
 from random import Random
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from posthouse.model.dns import Answer, DnsStatus, MxRecord
 from posthouse.model.limits import ADDRESSES_PER_HOST, MX_HOSTS, REPLY_QUOTED_CHARS, SITE_NAME_CHARS
 from posthouse.model.outcome import Outcome, Reply, Stage
+from posthouse.model.values import dataclass
 from posthouse.wire.dane import Tlsa
 from posthouse.wire.mta_sts import StsPolicy
 from posthouse.wire.sasl import Credentials

@@ -5,12 +5,12 @@ report says in fields (RFC 3464) is in `dsn`; this is for everything around the 
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from resiliparse.extract.html2text import extract_plain_text
 
 from posthouse.model.limits import NOTICE_CHARS
+from posthouse.model.values import dataclass
 from posthouse.wire import headers
 from posthouse.wire.headers import Field
 from posthouse.wire.parts import Part, decode_transfer, walk

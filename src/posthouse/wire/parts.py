@@ -7,12 +7,12 @@ as far as it goes: a missing end boundary, an unknown transfer encoding or junk 
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from posthouse.model.limits import MIME_DEPTH, MIME_PARTS
+from posthouse.model.values import dataclass
 from posthouse.wire.charsets import text as charset_text
 from posthouse.wire.encoded_words import decode as decode_words
 from posthouse.wire.headers import Header, fields, first, split

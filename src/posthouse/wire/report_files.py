@@ -4,11 +4,11 @@ Everything is told by its content: names and media types of attachments are wron
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, TypeAlias
 
 from posthouse.model.limits import MESSAGE_OCTETS, REPORT_MAIL_DEPTH, TLS_REPORT_OCTETS
+from posthouse.model.values import dataclass
 from posthouse.wire import dmarc_aggregate, dmarc_failure, headers, parts, tlsrpt_report, unpacking
 from posthouse.wire.dmarc_aggregate import AggregateReport
 from posthouse.wire.dmarc_failure import FailureReport

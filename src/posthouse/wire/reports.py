@@ -4,12 +4,12 @@ Both are a text for people, a part of fields for programs, and the message (or o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Final
 
 from posthouse.model.limits import REPORT_FIELD_CHARS
+from posthouse.model.values import dataclass
 from posthouse.wire import headers
 from posthouse.wire.addresses import Mailbox
 from posthouse.wire.headers import Header

@@ -7,8 +7,10 @@ Whether they are right is the host's question.
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from posthouse.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ The peer can make nothing raise: whatever it does ends in an event that says wha
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from posthouse.model.errors import RemoteProtocolError
 from posthouse.model.outcome import Outcome, RecipientOutcome, Reply, Stage, TranscriptLine
+from posthouse.model.values import dataclass
 from posthouse.wire.sasl import Credentials
 from posthouse.wire.smtp_data import dot_stuffed, joined, path
 from posthouse.wire.smtp_reply import RawReply, ReplyReader, parsed, readable

@@ -2,10 +2,10 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from posthouse.model.limits import ADDRESS_OCTETS, LOCAL_PART_OCTETS
+from posthouse.model.values import dataclass
 from posthouse.wire import smtp_server_replies as replies
 from posthouse.wire.smtp_server_replies import Reply
 

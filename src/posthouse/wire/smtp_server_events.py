@@ -1,6 +1,5 @@
 """What an SMTP server machine is told before it starts, and what it asks of its host while it runs."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from posthouse.model.limits import (
@@ -11,6 +10,7 @@ from posthouse.model.limits import (
     RECIPIENTS_PER_MESSAGE,
     TEXT_LINE_OCTETS,
 )
+from posthouse.model.values import dataclass
 from posthouse.wire.sasl import Credentials
 from posthouse.wire.smtp_server_commands import MailParameters
 

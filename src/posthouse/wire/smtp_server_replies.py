@@ -3,8 +3,9 @@
 Basic codes are RFC 5321 4.2, enhanced codes RFC 3463 and the registry of RFC 5248. Each reply is rendered once, at import.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from posthouse.model.values import dataclass
 
 _REPLY_TEXT_OCTETS = 512 - len("250 10.10.10 \r\n")  # RFC 5321 4.5.3.1.5
 

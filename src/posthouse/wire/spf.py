@@ -6,11 +6,12 @@ answered with nothing. Look-ups are injected; the records of strangers decide wh
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from posthouse.model.limits import SPF_HOSTS_PER_LOOKUP, SPF_LOOKUPS, SPF_VOID_LOOKUPS
+from posthouse.model.values import dataclass
 from posthouse.wire import spf_record
 from posthouse.wire.addresses import to_a_label
 from posthouse.wire.lookups import Answer, Found, Lookups

@@ -2,9 +2,10 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+from posthouse.model.values import dataclass
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -4,13 +4,13 @@ The JSON is taken as it comes: a missing member is empty, a single value is a li
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from posthouse.model.limits import TLS_REPORT_FAILURES, TLS_REPORT_POLICIES, TLS_REPORT_STRINGS
+from posthouse.model.values import dataclass
 from posthouse.wire.report_values import address, count, domain, line, moment, word
 from posthouse.wire.unpacking import Reason, Refused
 

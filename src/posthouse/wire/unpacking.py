@@ -7,7 +7,7 @@ had: a bomb is seen while it unpacks, before it takes memory, and a checksum tha
 import struct
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from itertools import chain
 from typing import Final, TypeAlias
@@ -20,6 +20,7 @@ from posthouse.model.limits import (
     REPORT_RATIO_FROM_OCTETS,
     REPORT_UNPACKED_OCTETS,
 )
+from posthouse.model.values import dataclass
 from posthouse.wire.report_values import line
 
 _PIECE: Final = 65_536

@@ -9,11 +9,12 @@ import base64
 import hmac
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Final
 from uuid import UUID
+
+from posthouse.model.values import dataclass
 
 _NUMBER_OCTETS: Final = 4
 _ID_OCTETS: Final = 16
