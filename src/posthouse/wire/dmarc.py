@@ -3,7 +3,7 @@
 Policies and organizational domains are found by the DNS tree walk; there is no public suffix list any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -154,6 +154,17 @@ def names_to_ask(domain: str) -> list[str]:
     return [domain, *(".".join(labels[start:]) for start in range(first_parent, len(labels)))]
 
 
+async def alignments(author: str, domains: Iterable[str], lookups: TextLookups) -> dict[str, bool | None]:
+    """Whether each domain is aligned with the author's, relaxed (RFC 9989 4.10.2); None: ask again. All lower-case A-labels."""
+    others = [domain for domain in dict.fromkeys(domains) if domain != author]
+    found: dict[str, bool | None] = {author: True}
+    if others:
+        walk = await _tree_walk(author, lookups)
+        for domain in others:
+            found[domain] = await _shares_organization(domain, walk, lookups)
+    return found
+
+
 async def organizational_domain(domain: str, lookups: Lookups) -> str | None:
     """The name that speaks for a lower-case A-label and all its relatives: itself where nothing is published. None: ask again."""
     walk = await _tree_walk(domain, lookups)
@@ -198,12 +209,18 @@ async def _any_aligned(author: _Walk, proven: Sequence[str], strict: bool, looku
     for domain in dict.fromkeys(proven):
         if domain == author.start:
             return True
-        if strict or not _may_share_organization(domain, author.organization):
-            continue
-        walk = await _tree_walk(domain, lookups)
-        if not walk.failed and walk.organization == author.organization:
+        if not strict and await _shares_organization(domain, author, lookups):
             return True
     return False
+
+
+async def _shares_organization(domain: str, author: _Walk, lookups: TextLookups) -> bool | None:
+    if author.failed:
+        return None
+    if not _may_share_organization(domain, author.organization):
+        return False
+    walk = await _tree_walk(domain, lookups)
+    return None if walk.failed else walk.organization == author.organization
 
 
 def _may_share_organization(domain: str, organization: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 
 import dkim as dkimpy
 import pytest
@@ -12,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posthouse.wire import dkim, dkim_keys
+from posthouse.wire import canonical, dkim, dkim_keys
 from posthouse.wire.canonical import is_relaxed, relaxed_body, simple_body
 from posthouse.wire.dkim_keys import Algorithm, SigningKey
-from posthouse.wire.dkim_verify import DkimResult, DkimStatus, verify
+from posthouse.wire.dkim_verify import MAIL, TLS_REPORTS, DkimResult, DkimStatus, claims, judge, verify
 from posthouse.wire.headers import first, split
 from posthouse.wire.lookups import Answer, Found
 
@@ -86,6 +87,21 @@ def test_a_body_is_canonical_exactly_when_relaxing_changes_nothing(body: bytes) 
     if is_relaxed(body):
         assert relaxed_body(body) is body
     assert is_relaxed(relaxed_body(body))
+
+
+@given(bodies)
+@settings(deadline=None)
+def test_a_body_becomes_canonical_piece_by_piece_as_if_it_were_one(body: bytes) -> None:
+    with mock.patch.object(canonical, "_PIECE_OCTETS", 1):
+        in_pieces = relaxed_body(body)
+    assert in_pieces == relaxed_body(body)
+
+
+@pytest.mark.parametrize("tail", [b"\r\n" * 50, b"\n\r\n\r\n", b"\r\r\n\r\n", b"\r\n\r", b"\r\n"])
+@pytest.mark.parametrize("head", [b"", b"a", b"a\r\n", b"a \r\n"])
+def test_empty_lines_at_the_end_count_as_one_line_end(head: bytes, tail: bytes) -> None:
+    assert relaxed_body(head + tail) == dkimpy.canonicalization.Relaxed.canonicalize_body(head + tail)
+    assert simple_body(head + tail) == dkimpy.canonicalization.Simple.canonicalize_body(head + tail)
 
 
 @pytest.mark.parametrize(
@@ -259,3 +275,31 @@ def test_headers_of_any_shape_are_signed_and_what_strangers_put_into_them_is_not
     for number in range(20):
         assert dkimpy_passes(signed(b"X-%d: y\r\n" % number + MESSAGE))
     assert dkim._layout.cache_info().currsize == 1, "names that are not signed make no layout of their own"
+
+
+@pytest.mark.parametrize(
+    ("said", "services"), [("", {"*"}), ("s=email:tlsrpt; ", {"email", "tlsrpt"}), ("s=tlsrpt; ", {"tlsrpt"})]
+)
+def test_a_key_counts_for_the_services_it_is_published_for(said: str, services: set[str]) -> None:
+    zone = Zone({dkim_keys.dns_name(RSA): dkim_keys.dns_value(RSA).replace("k=", f"{said}k=")})
+    (claim,) = claims(signed(), NOW)
+    (result, as_mail) = (asyncio.run(judge(claim, zone, accepted)) for accepted in (MAIL | TLS_REPORTS, MAIL))
+    assert (result.status, result.services) == (DkimStatus.PASS, services)
+    assert as_mail.status is (DkimStatus.PASS if services & MAIL else DkimStatus.PERMERROR)
+
+
+@pytest.mark.parametrize(("more", "partial"), [(b"", False), (b"Appended by somebody else\r\n", True)])
+def test_a_signature_that_leaves_the_end_of_the_body_to_anybody_says_so(more: bytes, partial: bool) -> None:
+    pem = RSA.private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    content = HEADER + b"\r\nLine one\r\n"
+    content = dkimpy.sign(content, b"r1", b"example.com", pem, length=True) + content + more
+    assert [(each.status, each.partial) for each in check(content, now=datetime.now(UTC))] == [
+        (DkimStatus.PASS, partial)
+    ]
+
+
+def test_nobody_is_asked_about_a_body_that_was_altered() -> None:
+    (claim,) = claims(signed() + b"more\r\n", NOW)
+    assert (claim.signature, claim.result.reason) == (None, "the body was altered")

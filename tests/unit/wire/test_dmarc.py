@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.wire.dkim_verify import DkimResult, DkimStatus
-from posthouse.wire.dmarc import DmarcStatus, DmarcVerdict, Policy, evaluate, names_to_ask, parse_record
+from posthouse.wire.dmarc import DmarcStatus, DmarcVerdict, Policy, alignments, evaluate, names_to_ask, parse_record
 from posthouse.wire.lookups import Answer, Found
 from posthouse.wire.spf import SpfResult, SpfStatus
 
@@ -122,6 +122,33 @@ def test_what_the_domain_asks_for(
 ) -> None:
     verdict = judge(author, records, existing=frozenset({"there.example.com", "shop.bank"}))
     assert (verdict.status, verdict.policy, verdict.disposition) == (DmarcStatus.FAIL, policy, disposition)
+
+
+@pytest.mark.parametrize(
+    ("author", "records", "domain", "aligned"),
+    [
+        ("mail.example.com", REJECT, "mail.example.com", True),
+        ("mail.example.com", REJECT, "example.com", True),
+        ("mail.example.com", {"example.com": "v=DMARC1; p=reject; adkim=s; aspf=s"}, "other.example.com", True),
+        ("mail.example.com", {}, "example.com", False),
+        ("mail.example.com", REJECT, "example.net", False),
+        ("a.host.test", {"host.test": "v=DMARC1; p=reject; psd=y"}, "b.host.test", False),
+        ("a.host.test", {"host.test": "v=DMARC1; p=reject; psd=y"}, "host.test", False),
+        ("mail.example.com", {"example.com": None}, "mail.example.com", True),
+        ("mail.example.com", {"example.com": None}, "example.com", None),
+        ("mail.example.com", {**REJECT, "other.example.com": None}, "other.example.com", None),
+    ],
+)
+def test_relaxed_alignment_needs_one_organization(
+    author: str, records: Mapping[str, str | None], domain: str, aligned: bool | None
+) -> None:
+    assert asyncio.run(alignments(author, [domain], Zone(records)))[domain] is aligned
+
+
+def test_the_author_itself_is_aligned_without_a_question() -> None:
+    zone = Zone(REJECT)
+    assert asyncio.run(alignments("example.com", ["example.com"] * 2, zone)) == {"example.com": True}
+    assert zone.asked == []
 
 
 def test_a_long_name_is_asked_about_eight_times_at_most() -> None:
