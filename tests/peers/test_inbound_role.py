@@ -1,121 +1,32 @@
 """The inbound role with a real database: no relay, no mailbox, and reports that change what they name and nothing else."""
 
-import asyncio
-import base64
-import contextlib
-import gzip
-import smtplib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 import pytest
-from tests.verified import verified_domain
+from tests.inbound_role import ANNA, Office, running, with_one_mail
 
 from free_ports import free_port
-from posthouse.accounts import alerts, changes, workspaces
-from posthouse.accounts.directory import Directory
-from posthouse.intake import bounce_policies, inbound, receiver_reports
-from posthouse.intake.accept import Door
+from posthouse.accounts import alerts, changes
+from posthouse.intake import bounce_policies
 from posthouse.ledger import bounce_policy
 from posthouse.ledger.bounce_policy import BouncePolicy
 from posthouse.model.limits import REPORTS_OF_A_KIND
-from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
-from posthouse.model.words import Kind, Scope, Source
 from posthouse.runtime.process import Process
-from posthouse.wire import arf, dsn, verp
+from posthouse.wire import arf, dsn
 from posthouse.wire.dsn import RecipientReport, Report
 from posthouse.wire.verp import Purpose
-from submission_role import bootstrap
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-ANNA = "anna@example.org"
-
-
-class Office:
-    """The running role, and one mail that was sent to Anna."""
-
-    def __init__(self, process: Process, number: int, workspace_id: UUID, recipient_id: UUID) -> None:
-        self.process, self._number = process, number
-        self.workspace_id, self.recipient_id = workspace_id, recipient_id
-
-    def address(self, purpose: Purpose, secret: bytes | None = None) -> str:
-        local = verp.encode(
-            purpose, self._number, self.recipient_id, secret or inbound.return_path_secret(self.process)
-        )
-        return f"{local}@{self.process.settings.bounce_domain}"
-
-    async def deliver(self, to: str, content: bytes, mail_from: str = "") -> tuple[int, str]:
-        return await asyncio.to_thread(self._deliver, to, content, mail_from)
-
-    def _deliver(self, to: str, content: bytes, mail_from: str) -> tuple[int, str]:
-        with smtplib.SMTP("127.0.0.1", self.process.settings.inbound.port, "mx.example.org", timeout=20) as client:
-            client.ehlo()
-            client.mail(mail_from)
-            code, reply = client.rcpt(to)
-            if code == 250:
-                code, reply = client.data(content)
-            return code, reply.decode()
-
-    async def kinds(self) -> list[str]:
-        rows = await self.process.pool.fetch(
-            "SELECT kind FROM events WHERE recipient_id = $1 AND kind <> 'accepted' ORDER BY event_id",
-            self.recipient_id,
-        )
-        return [row["kind"] for row in rows]
-
-    async def suppressed(self) -> list[tuple[str, str]]:
-        rows = await self.process.pool.fetch("SELECT scope, reason FROM suppressions WHERE address = $1", ANNA)
-        return [(row["scope"], row["reason"]) for row in rows]
-
-
-async def _one_mail(process: Process) -> Office:
-    known = await bootstrap.ensure(process)
-    directory = Directory(process.pool, process.clock, process.vault)
-    workspace = await directory.workspace(known.workspace_id)
-    submitter = Submitter(
-        known.workspace_id,
-        workspace.number,
-        process.ids.new(),
-        "api_key",
-        "test",
-        frozenset({Scope.SEND}),
-        any_domain=True,
-    )
-    content = b"From: shop@example.com\r\nTo: anna@example.org\r\nSubject: Hi\r\n\r\nHello\r\n"
-    submission = Submission(
-        Source.API, "shop@example.com", (Recipient(ANNA, Kind.TO),), "Hi", "<1@example.com>", content
-    )
-    door = Door.open(process, directory)
-    receipts = await door.accept(submitter, [submission])
-    await door.close()
-    await directory.close()
-    assert isinstance(receipts, list)
-    assert isinstance(receipts[0], Accepted)
-    return Office(process, workspace.number, known.workspace_id, receipts[0].recipients[0].recipient_id)
-
-
-@contextlib.asynccontextmanager
-async def _running(process: Process) -> AsyncIterator[None]:
-    ready = asyncio.Event()
-    process.on_ready = ready.set
-    task = asyncio.create_task(inbound.main(process))
-    await asyncio.wait({asyncio.create_task(ready.wait()), task}, return_when=asyncio.FIRST_COMPLETED)
-    assert not task.done(), await task
-    try:
-        yield
-    finally:
-        process.stopping.set()
-        async with asyncio.timeout(30):
-            await task
 
 
 @pytest.fixture
 async def office(make_process: Callable[..., Process]) -> AsyncIterator[Office]:
     process = make_process("inbound", inbound={"port": free_port(), "host": "127.0.0.1"}, lab={"enabled": True})
-    office = await _one_mail(process)
-    async with _running(process):
+    office = await with_one_mail(process)
+    async with running(process):
         yield office
 
 
@@ -305,56 +216,3 @@ async def test_a_report_for_a_recipient_that_is_not_known_any_more_is_taken_with
     office.recipient_id = UUID("01a20000-0000-7000-8000-000000000000")
     assert (await office.deliver(office.address(Purpose.BOUNCE), report("failed", "5.1.1")))[0] == 250
     assert await office.suppressed() == []
-
-
-AGGREGATE = b"""<feedback><report_metadata><org_name>Receiver</org_name><report_id>77</report_id></report_metadata>
-<policy_published><domain>shop.example</domain></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>4</count>
-</row></record></feedback>"""
-
-
-def with_attachment(content: bytes) -> bytes:
-    return (
-        b"From: dmarc@receiver.example\r\nSubject: Report Domain: shop.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
-        b"--x\r\nContent-Type: text/plain\r\n\r\nA report.\r\n--x\r\nContent-Type: application/gzip\r\n"
-        b"Content-Transfer-Encoding: base64\r\n\r\n"
-        + base64.encodebytes(content).replace(b"\n", b"\r\n")
-        + b"--x--\r\n"
-    )
-
-
-async def messages_reported(office: Office) -> list[tuple[str, int]]:
-    rows = await office.process.pool.fetch("SELECT organisation, messages FROM dmarc_reports WHERE source = 'mail'")
-    return [(row["organisation"], row["messages"]) for row in rows]
-
-
-async def test_reports_about_our_domains_come_to_the_address_of_the_workspace(office: Office) -> None:
-    await verified_domain(office.process, office.workspace_id, "shop.example")
-    workspace = await workspaces.find(office.process.pool, office.workspace_id)
-    assert workspace
-    address = receiver_reports.address(office.process, workspace)
-    mail = with_attachment(gzip.compress(AGGREGATE))
-    for _ in range(2):
-        assert (await office.deliver(address, mail, "dmarc@receiver.example"))[0] == 250
-    assert await messages_reported(office) == [("Receiver", 4)]
-    assert await office.kinds() == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"Subject: hello\r\n\r\nhello\r\n", with_attachment(gzip.compress(AGGREGATE)[:-9]),
-     with_attachment(b"hello"), with_attachment(gzip.compress(bytes(9_000_000)))],
-)  # fmt: skip
-async def test_a_mail_there_that_holds_nothing_for_us_is_taken_and_left(office: Office, content: bytes) -> None:
-    workspace = await workspaces.find(office.process.pool, office.workspace_id)
-    assert workspace
-    address = receiver_reports.address(office.process, workspace)
-    assert (await office.deliver(address, content, "dmarc@receiver.example"))[0] == 250
-    assert await messages_reported(office) == []
-
-
-async def test_an_address_for_reports_names_the_workspace_itself(office: Office) -> None:
-    await verified_domain(office.process, office.workspace_id, "shop.example")
-    forged = office.address(Purpose.REPORT)  # signed, but with a recipient's id in it
-    assert (await office.deliver(forged, with_attachment(AGGREGATE)))[0] == 250
-    assert await messages_reported(office) == []
-    assert (await office.deliver(office.address(Purpose.REPORT, b"other secret"), with_attachment(AGGREGATE)))[0] == 550

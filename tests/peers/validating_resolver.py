@@ -44,9 +44,9 @@ class _Key:
 
 
 @contextlib.asynccontextmanager
-async def validating_resolver(folder: Path, zones: Sequence[Zone]) -> AsyncIterator[str]:
+async def validating_resolver(folder: Path, zones: Sequence[Zone], port: int | None = None) -> AsyncIterator[str]:
     """`ip:port` of Unbound for the time of the block, with the keys of the signed zones as its trust anchors."""
-    port = free_port()
+    port = port or free_port()
     sections = [_section(folder, zone) for zone in zones]
     configuration = folder / "unbound.conf"
     configuration.write_text(_configuration(folder, port, sections, [zone.name for zone in zones]))

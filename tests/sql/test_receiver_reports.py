@@ -14,6 +14,7 @@ from posthouse.accounts import bootstrap, changes, domains, workspaces
 from posthouse.accounts.workspaces import Workspace
 from posthouse.intake import receiver_reports as desk
 from posthouse.intake.receiver_reports import Left, Outcome, ReportDesk, ReportKind, Taken
+from posthouse.intake.report_senders import Method, Proof
 from posthouse.ledger import dmarc_reports, receiver_reports, tls_reports
 from posthouse.model.words import ReportSource
 from posthouse.runtime.postgres import Pool, transaction
@@ -21,6 +22,7 @@ from posthouse.runtime.process import Process
 
 BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
 SINCE = BEGAN - timedelta(days=10)
+SENDER = Proof("receiver.example", Method.SPF)
 
 
 def record(ip: str, count: int, dkim: str = "pass", spf: str = "pass", disposition: str = "none") -> str:
@@ -91,7 +93,8 @@ async def acme(process: Process) -> Workspace:
 async def taken(
     process: Process, workspace: Workspace, content: bytes, source: ReportSource = ReportSource.API
 ) -> list[Outcome]:
-    return await ReportDesk(process).take(workspace, content, source, "file")
+    proofs = [SENDER] if source is ReportSource.MAIL else []
+    return await ReportDesk(process).take(workspace, content, source, "file", proofs)
 
 
 async def one(process: Process, workspace: Workspace, content: bytes) -> Outcome:
@@ -246,6 +249,25 @@ async def test_mail_alone_is_bounded_by_the_day(
         kinds.append(outcome.reason if isinstance(outcome, Left) else outcome.kind)
     assert kinds == ["dmarc", "dmarc", desk.TOO_MANY]
     assert isinstance(await one(process, acme, aggregate(report_id="4")), Taken)
+
+
+@pytest.mark.parametrize(
+    ("proofs", "left"),
+    [
+        ([], [True, True, True]),
+        ([SENDER], [False, False, True]),
+        ([Proof("receiver.example", Method.DKIM)], [False, False, False]),
+        ([Proof("receiver.example", Method.DKIM, only_tls=True)], [True, True, False]),
+    ],
+)
+async def test_of_a_mail_counts_what_its_sender_vouches_for(
+    process: Process, acme: Workspace, proofs: list[Proof], left: list[bool]
+) -> None:
+    outcomes = []
+    for content in (aggregate(), FAILURE, tls("acme.example")):
+        outcomes += await ReportDesk(process).take(acme, content, ReportSource.MAIL, proofs=proofs)
+    assert [isinstance(each, Left) and each.reason == desk.UNPROVEN for each in outcomes] == left
+    assert {each.proven_by for each in outcomes if isinstance(each, Taken)} <= {str(each) for each in proofs}
 
 
 async def test_old_reports_are_forgotten_with_their_rows(process: Process, acme: Workspace, database: Pool) -> None:

@@ -17,7 +17,7 @@ new. The worker role calls both.
 
 `receiver_reports.ReportDesk` takes what receivers report about a workspace's domains (DMARC, TLS), as a file or as a mail to the
 address it signs for each workspace: each report is read on a thread, belongs to a verified domain or is left, and is kept in a
-transaction of its own.
+transaction of its own. A mail counts only where `report_senders.judge` (pure) finds that SPF or DKIM proves the domain in From.
 
 `operate` is what people do to queued mail by hand, with events and audit: actions on a selection, suspensions, draining.
 

@@ -1,17 +1,19 @@
 """Takes what receivers report about a workspace's domains, whichever way it comes: a file by API or page, a mail to its address.
 
 One file or mail may hold several reports; each is read on a thread, belongs to the workspace or is left, and is kept in a transaction
-of its own. What is here already changes nothing.
+of its own. What is here already changes nothing. A file is vouched for by the person who brings it, a mail by what `report_senders`
+found proven.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from posthouse.accounts import domains, report_address
 from posthouse.accounts.workspaces import Workspace
+from posthouse.intake.report_senders import Proof, covering
 from posthouse.ledger import dmarc_reports, receiver_reports, tls_reports
 from posthouse.ledger.receiver_reports import Receipt
 from posthouse.model.limits import REPORT_OCTETS, REPORTS_READ_AT_ONCE
@@ -46,6 +48,7 @@ class Taken:
     organisation: str
     report_id: str
     new: bool
+    proven_by: str = ""  # who sent the mail it came in
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ Outcome: TypeAlias = Taken | Left
 
 NOT_YOURS: Final = "not_yours"
 TOO_MANY: Final = "too_many"
+UNPROVEN: Final = "unproven"
+_UNSIGNED: Final = "A TLS report has to be signed by the domain in From with DKIM (RFC 8460 3)."
+_TLS_KEY: Final = (
+    "The mail is signed with a key for TLS reports alone (s=tlsrpt), and nothing else proves who sent this report."
+)
 _KINDS: Final = {
     AggregateReport: ReportKind.DMARC,
     FailureReport: ReportKind.DMARC_FAILURE,
@@ -75,23 +83,32 @@ class ReportDesk:
     process: Process
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REPORTS_READ_AT_ONCE), repr=False)
 
-    async def take(self, workspace: Workspace, content: bytes, source: ReportSource, name: str = "") -> list[Outcome]:
-        """Keeps every report in a file or mail that is about a domain of the workspace; what became of each."""
+    async def take(
+        self, workspace: Workspace, content: bytes, source: ReportSource, name: str = "", proofs: Sequence[Proof] = ()
+    ) -> list[Outcome]:
+        """Keeps every report in a file or mail that is about a domain of the workspace; what became of each.
+
+        Of a mail only what `proofs` cover.
+        """
         if len(content) > REPORT_OCTETS:
             return [Left(name, Reason.TOO_LARGE, f"It is larger than {REPORT_OCTETS} octets.")]
         outcomes: list[Outcome] = []
         async with self._turns:
             reading = report_files.read(content, name)
             while found := await asyncio.to_thread(_next, reading):
-                outcomes.append(await self._keep(workspace, found, source))
+                outcomes.append(await self._keep(workspace, found, source, proofs))
         for outcome in outcomes:
             self._log(outcome, source)
         return outcomes
 
-    async def _keep(self, workspace: Workspace, found: Found, source: ReportSource) -> Outcome:
+    async def _keep(self, workspace: Workspace, found: Found, source: ReportSource, proofs: Sequence[Proof]) -> Outcome:
         report = found.content
         if isinstance(report, Refused):
             return Left(found.name, report.reason, report.detail)
+        about_tls = isinstance(report, TlsReport)
+        proof = covering(proofs, tls=about_tls)
+        if source is ReportSource.MAIL and proof is None:
+            return Left(found.name, UNPROVEN, _UNSIGNED if about_tls else _TLS_KEY)
         now, process = self.process.clock.now(), self.process
         about = _domains(report)
         async with transaction(process.pool) as connection:
@@ -103,7 +120,7 @@ class ReportDesk:
             domain = next(iter(owned.values()))
             receipt = Receipt(workspace.workspace_id, process.ids.new(), domain, source, now)
             new = await _add(connection, receipt, report, owned)
-        return Taken(found.name, _KINDS[type(report)], domain, *_named(report), new=new)
+        return Taken(found.name, _KINDS[type(report)], domain, *_named(report), new, str(proof or ""))
 
     def _log(self, outcome: Outcome, source: ReportSource) -> None:
         log = self.process.log
@@ -112,7 +129,7 @@ class ReportDesk:
         else:
             log.info(
                 "receiver_report.taken", source=source, kind=outcome.kind, domain=outcome.domain,
-                organisation=outcome.organisation, new=outcome.new,
+                organisation=outcome.organisation, proven_by=outcome.proven_by, new=outcome.new,
             )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ async def domains(connection: Connection, workspace_id: UUID, since: datetime) -
 
 
 async def too_many(connection: Connection, workspace_id: UUID, now: datetime) -> bool:
-    """Whether so much came by mail within a day that no more is kept: the address is published, anybody may write to it."""
+    """Whether so much came by mail within a day that no more is kept: the address is published, and anybody with a domain may write to it."""
     row = await connection.fetchrow(SQL.reported_lately, workspace_id, now - timedelta(days=1))
     assert row is not None
     return bool(row["reports"] >= REPORTS_PER_DAY or row["rows"] >= REPORTED_ROWS_PER_DAY)

@@ -16,9 +16,11 @@ from tests.peers.pages.test_pages_language import _TEXTS as TEXTS
 
 from posthouse.accounts import workspaces
 from posthouse.intake.receiver_reports import Left, ReportDesk
+from posthouse.intake.report_senders import Method, Proof
 from posthouse.model.words import ReportSource
 
 DOMAIN = "acme.example"
+SENDER = Proof("receiver.example", Method.DKIM)
 REPORTERS = ("google.com", "Outlook.com", "Yahoo", "GMX", "Mail.Ru")
 SOURCES = [f"198.51.{number // 200}.{number % 200 + 1}" for number in range(340)] + [
     "2001:db8:85a3:8d3:1319:8a2e:370:7348"
@@ -79,7 +81,7 @@ async def fill(site: Site) -> None:
     dice, desk = random.Random(5), ReportDesk(process)
     files = [aggregate(reporter, midnight - day * 86_400, dice) for day in range(28) for reporter in REPORTERS]
     for file in (*files, tls(1), tls(2), FAILURE):
-        outcomes = await desk.take(workspace, file, ReportSource.MAIL)
+        outcomes = await desk.take(workspace, file, ReportSource.MAIL, proofs=[SENDER])
         assert not any(isinstance(each, Left) for each in outcomes), outcomes
     await process.pool.execute("ANALYZE dmarc_reports, dmarc_rows")
 
