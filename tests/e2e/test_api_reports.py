@@ -119,6 +119,16 @@ async def test_tls_reports_are_told_by_policy_and_result(web: Web) -> None:
     assert (await get(web, "/v1/reports/dmarc/failures", domain="acme.example")).json()["failures"] == []
 
 
+async def test_reporters_are_told_by_name_kind_and_proof(web: Web) -> None:
+    assert (await web.client.post("/v1/reports", content=aggregate(web))).status_code == 201
+    assert (await web.client.post("/v1/reports", json=TLS)).status_code == 201
+    said = (await get(web, "/v1/reports/reporters", domain="acme.example")).json()
+    assert [(each["organisation"], each["kind"], each["source"], each["proven_by"], each["reports"]) for each in said["reporters"]] == [
+        ("Receiver", "dmarc", "api", "", 1), ("Sender", "tls", "api", "", 1),
+    ]  # fmt: skip
+    assert (await get(web, "/v1/reports/reporters")).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("content", "status", "words"),
     [

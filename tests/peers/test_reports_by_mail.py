@@ -105,10 +105,19 @@ class Desk:
 
     async def kept(self) -> tuple[list[int], int]:
         """The messages of each DMARC report, and how many TLS reports."""
-        rows = await self.office.process.pool.fetch("SELECT messages FROM dmarc_reports WHERE source = 'mail'")
+        rows = await self.office.process.pool.fetch(
+            "SELECT messages FROM dmarc_reports WHERE source = 'mail' ORDER BY report_id"
+        )
         return [row["messages"] for row in rows], await self.office.process.pool.fetchval(
             "SELECT count(*) FROM tls_reports"
         )
+
+
+async def _senders(desk: Desk) -> set[str]:
+    rows = await desk.office.process.pool.fetch(
+        "SELECT proven_by FROM dmarc_reports UNION ALL SELECT proven_by FROM tls_reports"
+    )
+    return {row["proven_by"] for row in rows}
 
 
 async def _desk(make_process: Callable[..., Process], folder: Path, resolver: str) -> Desk:
@@ -134,6 +143,7 @@ async def test_what_spf_proves_is_taken_once(desk: Desk) -> None:
     for _ in range(2):
         assert (await desk.brings(dmarc())).startswith("250 ")
     assert await desk.kept() == ([4], 0)
+    assert await _senders(desk) == {"receiver.test by SPF"}
     assert await desk.office.kinds() == []
 
 
@@ -147,6 +157,7 @@ async def test_what_a_signature_proves_is_taken_from_anywhere(desk: Desk) -> Non
     subdomain = signed(dmarc(2, "dmarc@reports.receiver.test"))
     assert (await desk.brings(subdomain, "bounce@elsewhere.test")).startswith("250 ")
     assert await desk.kept() == ([4, 4], 0)
+    assert await _senders(desk) == {"receiver.test by DKIM"}
 
 
 async def test_what_nothing_proves_is_refused_and_not_kept(desk: Desk) -> None:

@@ -267,7 +267,12 @@ async def test_of_a_mail_counts_what_its_sender_vouches_for(
     for content in (aggregate(), FAILURE, tls("acme.example")):
         outcomes += await ReportDesk(process).take(acme, content, ReportSource.MAIL, proofs=proofs)
     assert [isinstance(each, Left) and each.reason == desk.UNPROVEN for each in outcomes] == left
-    assert {each.proven_by for each in outcomes if isinstance(each, Taken)} <= {str(each) for each in proofs}
+    named = sorted(each.organisation for each in outcomes if isinstance(each, Taken))
+    async with process.pool.acquire() as connection:
+        told = await receiver_reports.reporters(connection, acme.workspace_id, "acme.example", SINCE, 10)
+        assert await receiver_reports.reporters(connection, process.ids.new(), "acme.example", SINCE, 10) == []
+    assert sorted(each.organisation for each in told) == named
+    assert {each.proven_by for each in told} == {str(each) for each in proofs if named}
 
 
 async def test_old_reports_are_forgotten_with_their_rows(process: Process, acme: Workspace, database: Pool) -> None:

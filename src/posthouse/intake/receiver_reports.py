@@ -109,6 +109,7 @@ class ReportDesk:
         proof = covering(proofs, tls=about_tls)
         if source is ReportSource.MAIL and proof is None:
             return Left(found.name, UNPROVEN, _UNSIGNED if about_tls else _TLS_KEY)
+        proven_by = str(proof or "")
         now, process = self.process.clock.now(), self.process
         about = _domains(report)
         async with transaction(process.pool) as connection:
@@ -118,9 +119,9 @@ class ReportDesk:
             if source is ReportSource.MAIL and await receiver_reports.too_many(connection, workspace.workspace_id, now):
                 return Left(found.name, TOO_MANY, "Too many reports came by mail within a day.")
             domain = next(iter(owned.values()))
-            receipt = Receipt(workspace.workspace_id, process.ids.new(), domain, source, now)
+            receipt = Receipt(workspace.workspace_id, process.ids.new(), domain, source, now, proven_by)
             new = await _add(connection, receipt, report, owned)
-        return Taken(found.name, _KINDS[type(report)], domain, *_named(report), new, str(proof or ""))
+        return Taken(found.name, _KINDS[type(report)], domain, *_named(report), new, proven_by)
 
     def _log(self, outcome: Outcome, source: ReportSource) -> None:
         log = self.process.log

@@ -94,7 +94,7 @@ async def add(connection: Connection, receipt: Receipt, report: AggregateReport)
     added = await connection.fetchval(
         SQL.add_dmarc_report, receipt.workspace_id, receipt.report_id, receipt.domain, about, report.organisation, external_id,
         report.contact, begins_at, ends_at, report.published.policy, len(report.rows), report.messages, report.count("passed"),
-        receipt.received_at, receipt.source,
+        receipt.received_at, receipt.source, receipt.proven_by,
     )  # fmt: skip
     if added is None:
         return False
@@ -111,7 +111,7 @@ async def add_failure(connection: Connection, receipt: Receipt, report: FailureR
     row = (
         receipt.workspace_id, receipt.report_id, receipt.domain, report.domain, fingerprint, report.reporter,
         report.arrived_at or receipt.received_at, report.source_ip, report.failure, report.delivery, report.mail_from,
-        report.dkim_domain, report.dkim_selector, report.message_id, receipt.received_at, receipt.source,
+        report.dkim_domain, report.dkim_selector, report.message_id, receipt.received_at, receipt.source, receipt.proven_by,
     )  # fmt: skip
     return await connection.fetchval(SQL.add_dmarc_failure, *row) is not None
 

@@ -304,8 +304,8 @@ SELECT EXISTS (SELECT FROM events WHERE workspace_id = $1 AND event_id >= $2);
 -- name: add_dmarc_report
 -- No row comes back when the report is here already.
 INSERT INTO dmarc_reports (workspace_id, report_id, domain, about, organisation, external_id, contact, begins_at, ends_at, policy, rows,
-                           messages, passed, received_at, source)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                           messages, passed, received_at, source, proven_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (workspace_id, organisation, external_id, about) DO NOTHING RETURNING report_id;
 
 -- name: add_dmarc_rows
@@ -317,8 +317,8 @@ FROM unnest($3::integer[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], 
 
 -- name: add_dmarc_failure
 INSERT INTO dmarc_failures (workspace_id, report_id, domain, about, fingerprint, reporter, arrived_at, source_ip, failure, delivery,
-                            mail_from, dkim_domain, dkim_selector, message_id, received_at, source)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                            mail_from, dkim_domain, dkim_selector, message_id, received_at, source, proven_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (workspace_id, fingerprint) DO NOTHING RETURNING report_id;
 
 -- name: reported_domains
@@ -370,8 +370,8 @@ SELECT about, reporter, arrived_at, source_ip, failure, delivery, mail_from, dki
 FROM dmarc_failures WHERE workspace_id = $1 AND domain = $2 AND arrived_at >= $3 ORDER BY arrived_at DESC, report_id LIMIT $4;
 
 -- name: add_tls_report
-INSERT INTO tls_reports (workspace_id, report_id, organisation, external_id, contact, begins_at, ends_at, received_at, source)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO tls_reports (workspace_id, report_id, organisation, external_id, contact, begins_at, ends_at, received_at, source, proven_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (workspace_id, organisation, external_id) DO NOTHING RETURNING report_id;
 
 -- name: add_tls_policies
@@ -400,6 +400,22 @@ JOIN tls_report_failures f
      ON f.workspace_id = c.workspace_id AND f.report_id = c.report_id AND f.policy_number = c.number
 WHERE c.workspace_id = $1 AND c.domain = $2 AND c.begins_at >= $3
 GROUP BY c.policy, f.result, f.receiving_host ORDER BY sessions DESC, f.result, f.receiving_host LIMIT $4;
+
+-- name: reporters
+-- Who reports about a domain, the most first: a line for each name, kind of report, way it came and proof of who sent it.
+SELECT organisation, kind, source, proven_by, count(*) AS reports, max(received_at) AS last_at
+FROM (
+    SELECT organisation, 'dmarc' AS kind, source, proven_by, received_at
+    FROM dmarc_reports WHERE workspace_id = $1 AND domain = $2 AND begins_at >= $3
+    UNION ALL
+    SELECT reporter, 'dmarc_failure', source, proven_by, received_at
+    FROM dmarc_failures WHERE workspace_id = $1 AND domain = $2 AND arrived_at >= $3
+    UNION ALL
+    SELECT t.organisation, 'tls', t.source, t.proven_by, t.received_at
+    FROM tls_reports t WHERE t.workspace_id = $1 AND t.begins_at >= $3 AND EXISTS (
+        SELECT FROM tls_report_policies c WHERE c.workspace_id = t.workspace_id AND c.report_id = t.report_id AND c.domain = $2)
+) told
+GROUP BY organisation, kind, source, proven_by ORDER BY reports DESC, organisation, kind, source, proven_by LIMIT $4;
 
 -- name: reported_lately
 -- Reports and their rows that came by mail since $2, where anybody may send them.

@@ -14,13 +14,27 @@ from posthouse.runtime.postgres import Connection, Record
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One report on its way into the ledger: `domain` is the verified domain of the workspace it belongs to."""
+    """One report on its way into the ledger: `domain` is the verified domain of the workspace it belongs to, `proven_by` who vouches
+    for the mail it came in."""
 
     workspace_id: UUID
     report_id: UUID
     domain: str
     source: ReportSource
     received_at: datetime
+    proven_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reports: the name it gives itself, and who was proven to send its mail. `kind`: dmarc, dmarc_failure or tls."""
+
+    organisation: str
+    kind: str
+    source: ReportSource
+    proven_by: str
+    reports: int
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,24 @@ def span(begins_at: datetime | None, ends_at: datetime | None, received_at: date
 async def domains(connection: Connection, workspace_id: UUID, since: datetime) -> list[ReportedDomain]:
     """Every domain reports tell of, by name."""
     return [ReportedDomain(*row) for row in await connection.fetch(SQL.reported_domains, workspace_id, since)]
+
+
+async def reporters(
+    connection: Connection, workspace_id: UUID, domain: str, since: datetime, most: int
+) -> list[Reporter]:
+    """Who reports about a domain, the most reports first."""
+    rows = await connection.fetch(SQL.reporters, workspace_id, domain, since, most)
+    return [
+        Reporter(
+            row["organisation"],
+            row["kind"],
+            ReportSource(row["source"]),
+            row["proven_by"],
+            row["reports"],
+            row["last_at"],
+        )
+        for row in rows
+    ]
 
 
 async def too_many(connection: Connection, workspace_id: UUID, now: datetime) -> bool:

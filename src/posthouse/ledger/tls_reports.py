@@ -46,7 +46,7 @@ async def add(
     external_id = report.report_id or f"{policies[0][1].domain}!{begins_at.timestamp():.0f}!{ends_at.timestamp():.0f}"
     added = await connection.fetchval(
         SQL.add_tls_report, receipt.workspace_id, receipt.report_id, report.organisation, external_id, report.contact, begins_at,
-        ends_at, receipt.received_at, receipt.source,
+        ends_at, receipt.received_at, receipt.source, receipt.proven_by,
     )  # fmt: skip
     if added is None:
         return False

@@ -110,6 +110,7 @@ def test_sources_days_and_sessions_are_shown_at_any_width(told: Site, open_page:
     expect(page.get_by_text(re.compile(r"2\d\d more sources with fewer messages are not shown"))).to_be_visible()
     expect(page.get_by_role("table", name="TLS sessions")).to_contain_text("certificate-host-mismatch")
     expect(page.get_by_role("table", name="Single messages that failed")).to_contain_text("198.51.0.9")
+    expect(page.get_by_role("table", name="Who reports")).to_contain_text("receiver.example proven by DKIM")
     assert not too_wide(page)
     page.evaluate(axe)
     found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")

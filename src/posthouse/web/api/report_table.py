@@ -13,6 +13,9 @@ _REPORT_FILE: Final = f"""\
 The body is the file: a DMARC aggregate report, a DMARC failure report or a TLS report, as XML, JSON or mail, packed with gzip or zip or
 not, at most {REPORT_OCTETS} octets and {REPORT_UNPACKED_OCTETS} unpacked. What it is, is told by its content. A report is kept when it is
 about a verified domain of the workspace or a name below one; what is here already changes nothing. 422 means that no report was kept."""
+_PROVEN: Final = """\
+A report can claim any name. One that comes by mail is taken only where SPF or DKIM proves the domain in From, one about TLS only where DKIM
+does; whose domain that was stands here beside the name the report claims."""
 _REPORTED: Final = (
     Parameter("domain", _NAME, "the verified domain", required=True),
     Parameter("since", _TIME, "only reports that begin at or after this time; 30 days unless said"),
@@ -74,6 +77,19 @@ REPORT_OPERATIONS: Final[tuple[Operation, ...]] = (
         reports.tls,
         {200: Reply("The sums of all reports.", (reports.TlsSummary,))},
         problems=(422,),
+        query=_REPORTED,
+        group="Reports",
+    ),
+    Operation(
+        "GET",
+        "/v1/reports/reporters",
+        "getReporters",
+        "Who reports about a domain, and who was proven to send it",
+        Scope.READ,
+        reports.reporters,
+        {200: Reply("Everybody who sent reports.", (reports.Reporters,))},
+        problems=(422,),
+        description=_PROVEN,
         query=_REPORTED,
         group="Reports",
     ),

@@ -9,6 +9,7 @@ from msgspec import Meta
 from posthouse.intake import receiver_reports
 from posthouse.intake.receiver_reports import Left, ReportKind, Taken
 from posthouse.ledger import dmarc_reports, tls_reports
+from posthouse.ledger import receiver_reports as ledger_reports
 from posthouse.ledger.dmarc_reports import Source
 from posthouse.model.errors import FieldProblem
 from posthouse.model.limits import REPORT_DAYS_DEFAULT, REPORT_SOURCES_DEFAULT
@@ -148,6 +149,30 @@ class MessageFailures(msgspec.Struct, frozen=True):
     failures: tuple[MessageFailure, ...]
 
 
+class ReporterView(msgspec.Struct, frozen=True):
+    """One sender of reports of one kind."""
+
+    organisation: Annotated[str, Meta(description="as its reports name it")]
+    kind: ReportKind
+    source: Annotated[ReportSource, Meta(description="how they came: mail, api or page")]
+    proven_by: Annotated[
+        str,
+        Meta(
+            description="who was proven to send them by mail, as in `google.com by DKIM`; empty for what people handed in"
+        ),
+    ]
+    reports: int
+    last_at: Annotated[datetime, Meta(description="when the last one came")]
+
+
+class Reporters(msgspec.Struct, frozen=True):
+    """The most reports first."""
+
+    domain: str
+    since: datetime
+    reporters: tuple[ReporterView, ...]
+
+
 async def take(exchange: Exchange) -> Answer:
     """A file in."""
     rooms = exchange.rooms
@@ -202,6 +227,21 @@ async def failures(exchange: Exchange) -> Answer:
     async with exchange.rooms.process.pool.acquire() as connection:
         found = await dmarc_reports.failures(connection, exchange.submitter.workspace_id, domain, since, most)
     return answer(MessageFailures(domain, since, tuple(_fields(MessageFailure, each) for each in found)))
+
+
+async def reporters(exchange: Exchange) -> Answer:
+    """Who reports about a domain, and who was proven to."""
+    asked = await _asked(exchange)
+    if isinstance(asked, Answer):
+        return asked
+    domain, since, most, _ = asked
+    async with exchange.rooms.process.pool.acquire() as connection:
+        found = await ledger_reports.reporters(connection, exchange.submitter.workspace_id, domain, since, most)
+    views = tuple(
+        ReporterView(each.organisation, ReportKind(each.kind), each.source, each.proven_by, each.reports, each.last_at)
+        for each in found
+    )
+    return answer(Reporters(domain, since, views))
 
 
 async def _asked(exchange: Exchange) -> tuple[str, datetime, int, str] | Answer:

@@ -16,7 +16,7 @@ from posthouse.intake import receiver_reports as desk
 from posthouse.intake.receiver_reports import Left, Outcome, Taken
 from posthouse.ledger import dmarc_reports, receiver_reports, tls_reports
 from posthouse.ledger.dmarc_reports import Source
-from posthouse.ledger.receiver_reports import ReportedDomain
+from posthouse.ledger.receiver_reports import ReportedDomain, Reporter
 from posthouse.model.limits import REPORT_DAYS, REPORT_DAYS_DEFAULT
 from posthouse.model.words import ReportSource, Role
 from posthouse.runtime.postgres import Connection
@@ -35,6 +35,12 @@ _ROWS_SHOWN: Final = 200
 _RESULTS_SHOWN: Final = 50
 _FAILURES_SHOWN: Final = 20
 _REFUSALS_SHOWN: Final = 10
+_REPORTERS_SHOWN: Final = 20
+_KINDS: Final = {
+    "dmarc": N_("DMARC reports"),
+    "dmarc_failure": N_("DMARC failure reports"),
+    "tls": N_("TLS reports"),
+}
 _WHY_LEFT: Final = {
     Reason.TOO_LARGE: N_("It is too large."),
     Reason.BROKEN: N_("It is damaged or cut off."),
@@ -146,6 +152,7 @@ async def _about(connection: Connection, person: SignedIn, asked: _Asked, spoken
         "tls_share": spoken.percent(sessions - failed, sessions),
         "results": await tls_reports.failures(*about, _RESULTS_SHOWN),
         "failures": await dmarc_reports.failures(*about, _FAILURES_SHOWN),
+        "reporters": [_reporter(each) for each in await receiver_reports.reporters(*about, _REPORTERS_SHOWN)],
     }
 
 
@@ -178,6 +185,19 @@ def _source(source: Source, asked: _Asked, spoken: Speech) -> dict[str, Any]:
         "refused": source.quarantined + source.rejected,
         "organisations": source.organisations[:_ORGANISATIONS_NAMED],
         "others": max(0, source.reporters - _ORGANISATIONS_NAMED),
+    }
+
+
+def _reporter(reporter: Reporter) -> dict[str, Any]:
+    domain, _, method = reporter.proven_by.partition(" by ")
+    return {
+        "name": reporter.organisation,
+        "kind": _KINDS[reporter.kind],
+        "by_mail": reporter.source is ReportSource.MAIL,
+        "domain": domain,
+        "method": method,
+        "reports": reporter.reports,
+        "last_at": reporter.last_at,
     }
 
 
