@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_closing_at",
         "_config",
         "_deaf",
+        "_ended",
         "_heard_at",
         "_host",
         "_machine",
@@ -72,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._paused = False
         self._deaf = False  # the client does not read our replies
+        self._ended = False  # the client will send no more
         self._heard_at = self._replied_at = self._asked_at = host.now
         self._closing_at: float | None = None
         self.peer, self.tls = "", ""
@@ -146,8 +148,12 @@ class Connection(asyncio.Protocol):
             self.on_content()
 
     def eof_received(self) -> bool:
-        """A client that closes its side wants no more replies."""
-        return False
+        """A client that closes its side sends no more; that its message was taken it wants to hear all the same.
+
+        Exim says QUIT with the final dot and closes its side at once. Without an answer it would send everything again.
+        """
+        self._ended = True
+        return self._machine.awaiting and not self.tls  # TLS has no half of a connection
 
     def pause_writing(self) -> None:
         """The client does not read its replies: read none of its commands."""
@@ -242,6 +248,8 @@ class Connection(asyncio.Protocol):
         self._apply(answer)
         self._pump()
         self._resume()
+        if self._ended and not self._machine.awaiting:
+            self._transport.close()
 
     def _apply(self, answer: Answer) -> None:
         if isinstance(answer, Yes):

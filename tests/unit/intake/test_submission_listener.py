@@ -165,6 +165,30 @@ async def test_an_answer_that_takes_time_holds_back_the_commands_behind_it() -> 
         client.close()
 
 
+@pytest.mark.parametrize("last", [b".\r\nQUIT\r\n", b".\r\n"])
+async def test_a_client_that_closes_its_side_behind_the_dot_still_hears_that_its_mail_was_taken(last: bytes) -> None:
+    allowed = asyncio.Event()
+
+    async def later() -> Answer:
+        await allowed.wait()
+        return Yes("Taken late")
+
+    session = Recorder(lambda _: later())
+    async with running(session) as server:
+        client = await server.client()
+        await client.into_data()
+        client.writer.write(b"x: y\r\n\r\n" + last)
+        client.writer.write_eof()
+        await until(lambda: bool(session.messages))
+        await asyncio.sleep(0.05)  # for the end to arrive as well
+        allowed.set()
+        assert await client.reply() == "250 2.0.0 Taken late\r\n"
+        assert b"QUIT" not in last or (await client.reply()).startswith("221")
+        assert await client.ended()
+        await until(lambda: len(server.listener) == 0)
+        client.close()
+
+
 async def test_an_exception_in_a_session_is_451_and_the_connection_goes_on() -> None:
     def broken(_: MessageReceived) -> Answer:
         raise RuntimeError("a bug")
