@@ -1,7 +1,9 @@
 """Counts, reports and suppressions on a real PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -72,6 +74,22 @@ async def test_a_late_failure_overrides_a_delivery(corridor: Corridor) -> None:
     assert "550 gone" in row.reason
     again = await corridor.send("bob@there.test")
     assert again.recipients[0].state is State.SUPPRESSED
+
+
+async def test_a_failure_reported_before_its_delivery_is_recorded_has_the_last_word(corridor: Corridor) -> None:
+    accepted = await delivered(corridor)
+    recipient_id, pool = accepted.recipients[0].recipient_id, corridor.process.pool
+    under_way = "UPDATE outbox SET state = 'claimed', claimed_by = $2, claimed_at = now(), settled_at = NULL WHERE recipient_id = $1"
+    await pool.execute(under_way, recipient_id, uuid4())
+    workspace_id = corridor.submitter.workspace_id
+    said = report("failed", "5.1.1")
+    applying = asyncio.create_task(reports.apply_report(corridor.process, workspace_id, recipient_id, said))
+    await asyncio.wait({applying}, timeout=0.2)
+    recorded = "UPDATE outbox SET state = 'delivered', claimed_by = NULL, claimed_at = NULL, settled_at = now() WHERE recipient_id = $1"
+    await pool.execute(recorded, recipient_id)
+    assert await applying
+    (row,) = await corridor.recipients(accepted.message_id)
+    assert row.state is State.BOUNCED
 
 
 async def test_a_delay_report_changes_nothing_but_the_timeline(corridor: Corridor) -> None:

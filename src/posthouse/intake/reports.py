@@ -5,9 +5,12 @@ address names a message of several, the mail may say which of its recipients. Sa
 but the timeline, and a hundred times not even that.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from posthouse.intake import soft_bounces
@@ -20,12 +23,14 @@ from posthouse.ledger.explain import Explained
 from posthouse.ledger.report import Reading
 from posthouse.ledger.soft import Soft, is_soft
 from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, Entry
-from posthouse.model.limits import REPORTS_OF_A_KIND
-from posthouse.model.words import EventKind, MailClass
+from posthouse.model.limits import REPORT_WAIT_S, REPORTS_OF_A_KIND
+from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import messages, settled
 from posthouse.outbox.messages import RecipientRow
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
+
+_LOOK_AGAIN_S: Final = 0.05
 
 
 async def apply_report(
@@ -37,6 +42,7 @@ async def apply_report(
     alerts: BlockedAlerts | None = None,
 ) -> bool:
     """Records a bounce or delay; a bounce overrides an earlier delivery. False: nothing in it was worth recording."""
+    await _recorded(process, workspace_id, recipient_id)
     now = process.clock.now()
     async with transaction(process.pool) as connection:
         row = await messages.recipient(connection, workspace_id, recipient_id)
@@ -62,6 +68,20 @@ async def apply_report(
         data |= reading.verdict.as_data()
         await _record(process, connection, workspace_id, row, reading.kind, data)
     return True
+
+
+async def _recorded(process: Process, workspace_id: UUID, recipient_id: UUID) -> None:
+    """A quick receiver reports before its 250 is in our books, and the later record would have the last word: let that come first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REPORT_WAIT_S):
+            while await _is_claimed(process, workspace_id, recipient_id):  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _is_claimed(process: Process, workspace_id: UUID, recipient_id: UUID) -> bool:
+    async with process.pool.acquire() as connection:
+        row = await messages.recipient(connection, workspace_id, recipient_id)
+    return row is not None and row.state is State.CLAIMED
 
 
 def _is_blocked(reading: Reading) -> bool:

@@ -166,6 +166,7 @@ REPORTED_RECIPIENTS: Final = 1_000  # of one delivery report read
 REPORTS_OF_A_KIND: Final = (
     10  # recorded for one recipient: whoever got one mail could fill the ledger with reports about it
 )
+REPORT_WAIT_S: Final = 5.0  # of a report that overtook the record of its delivery, a commit that takes milliseconds
 REPORT_FIELD_CHARS: Final = 2_000  # of one field of a report kept
 
 # --- What receivers report about a domain (DMARC, TLS)
