@@ -8,12 +8,14 @@ by the caller.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final
 
 from posthouse.ledger import classify, kind
 from posthouse.ledger.bounce_rules import BounceClass, OwnRule
 from posthouse.ledger.classify import Verdict
 from posthouse.ledger.kind import Kind
+from posthouse.model.limits import REPORT_FIELD_CHARS
 from posthouse.wire import arf, dsn, headers, notice, notice_addresses, reports
 from posthouse.wire.dsn import RecipientReport
 from posthouse.wire.headers import Header
@@ -21,6 +23,7 @@ from posthouse.wire.notice import Notice
 from posthouse.wire.notice_addresses import ADDRESS, About
 
 _REPLY: Final = re.compile(r"(?<![\d.])[45]\d\d[ -].*(?:\n(?![ \t]*\n).*){0,8}")
+_LINES: Final = 8  # of what a notice says about one recipient; the rest is about the mail or the system
 _SENDERS: Final = frozenset({b"to", b"delivered-to", b"x-original-to", b"envelope-to"})
 _ORIGINAL_SENDERS: Final = frozenset({b"from", b"return-path", b"sender", b"reply-to"})
 _ORIGINAL_RECIPIENTS: Final = (
@@ -143,7 +146,16 @@ def _affected(
     without = not each.diagnostic and bool(spoken) and _REPLY.match(spoken[0]) is not None
     texts = spoken if without else [each.diagnostic, *spoken]
     verdict = classify.of_words(texts, "", each.status, hosts, own)
-    return Affected(address, verdict, each.action, each.diagnostic, each.remote_mta, each.original_recipient)
+    diagnosis = each.diagnostic or _listed(said[0], address)
+    return Affected(address, verdict, each.action, diagnosis, each.remote_mta, each.original_recipient)
+
+
+def _listed(text: str, address: str) -> str:
+    """What stands below an address with a line of its own. Exim tells only people why it failed itself, and has no field for it."""
+    first, *below = text.lstrip().split("\n", _LINES + 1)
+    if first.strip(" \t<>:").lower() != address.lower():
+        return ""
+    return "\n".join(takewhile(str.strip, below[:_LINES]))[:REPORT_FIELD_CHARS]
 
 
 def _of_words(read: Notice, message_id: str, own: tuple[OwnRule, ...], found: Kind | None = None) -> Explained:

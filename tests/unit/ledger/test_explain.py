@@ -79,6 +79,34 @@ def test_a_report_with_different_outcomes_keeps_them_apart() -> None:
     assert [each.verdict.bounce_class for each in found.recipients] == [BounceClass.HARD, BounceClass.SOFT]
 
 
+@pytest.mark.parametrize(
+    ("words", "diagnosis", "verdict"),
+    [
+        ("    Unrouteable address\n", "Unrouteable address", ("hard", "no_such_mailbox")),
+        ("    mailbox is full:\n    retry timeout exceeded\n", "mailbox is full: retry timeout exceeded", ("soft", "mailbox_full")),
+        ("    local delivery failed\n", "local delivery failed", ("unknown", "unexplained")),
+        ("", "", ("unknown", "unexplained")),
+    ],
+)  # fmt: skip
+def test_what_exim_says_of_its_own_failures_is_told_though_no_field_has_it(
+    words: str, diagnosis: str, verdict: tuple[str, str]
+) -> None:
+    fields = (
+        "Reporting-MTA: dns; mx.there.test\n\nAction: failed\nFinal-Recipient: rfc822;bob@there.test\nStatus: 5.0.0\n"
+    )
+    status = f"--x\nContent-type: message/delivery-status\n\n{fields}"
+    start = "The following address(es) failed:\n\n  bob@there.test\n"
+    text = f"--x\nContent-type: text/plain\n\n{start}{words}\n{status}\n--x--\n"
+    content = mail(
+        "Mail delivery failed: returning message to sender",
+        text,
+        more=AS_REPORT + "X-Failed-Recipients: bob@there.test\n",
+    )
+    (about,) = explain(content).recipients
+    assert " ".join(about.diagnosis.split()) == diagnosis
+    assert (str(about.verdict.bounce_class), about.verdict.reason) == verdict
+
+
 def test_those_a_report_says_are_delivered_are_not_counted_as_failed() -> None:
     content = mail("Undelivered", "--x\n\n" + REPORT.format(action="delivered"), more=AS_REPORT)
     assert [address for address, _, _ in told(content)] == ["bob@there.test"]
