@@ -1,27 +1,36 @@
 """Custom bounce domains against a real name server: added, used by the right mail, broken, and judged as a receiver would."""
 
+import asyncio
 import base64
 import contextlib
+import email
 import re
+import smtplib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import dkim
 import pytest
+from tests import inbound_role
 from tests.corridor import CONTENT, Corridor, MakeProcess, open_corridor
 from tests.lab_servers import sink
 from tests.peers import mailauth_judge
 from tests.peers.validating_resolver import Zone, validating_resolver
 from tests.verified import verified_domain
 
+from free_ports import free_port
 from posthouse.accounts import alerts, bounce_domains, changes, domains, rechecking, self_test
 from posthouse.accounts.bounce_domains import BounceDomain
 from posthouse.accounts.domains import SendingDomain
 from posthouse.intake.inbound import ReturnsOffice, return_path_secret
-from posthouse.model.words import MailClass
+from posthouse.ledger import timeline
+from posthouse.model.mail import Accepted
+from posthouse.model.words import EventKind, MailClass, State
 from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
-from posthouse.wire import verp
+from posthouse.wire import arf, verp
 from posthouse.wire.verp import Purpose
 
 HOST = "mail.host.test"
@@ -222,6 +231,87 @@ async def delivered(corridor: Corridor) -> list[dict[str, str]]:
 def unsigned(data: bytes) -> bytes:
     """Without what only signatures prove."""
     return re.sub(rb"(?im)^DKIM-Signature:.*\r\n(?:[ \t].*\r\n)*", b"", data)
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """A marketing mail from acme.test as its receiver got it, and our port 25."""
+
+    corridor: Corridor
+    sent: Accepted
+    data: bytes
+    keys: dict[bytes, bytes]
+    port: int
+
+    @property
+    def header(self) -> bytes:
+        return self.data.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+    def field(self, name: str) -> str:
+        return str(email.message_from_bytes(self.data)[name])
+
+    async def complain(self, header: bytes) -> None:
+        """As receivers do it: to the address the mail itself names."""
+        to = self.field("CFBL-Address").partition(";")[0]
+        complaint = arf.Complaint("abuse", "fbl/1", source_ip="192.0.2.10", original_header=header)
+        content = arf.write(complaint, "fbl@there.test", to, self.corridor.process.clock.now(), bytes(16))
+        await asyncio.to_thread(self._deliver, to, content)
+
+    def _deliver(self, to: str, content: bytes) -> None:
+        with smtplib.SMTP("127.0.0.1", self.port, "mx.there.test", timeout=20) as client:
+            client.sendmail("fbl@there.test", [to], content)
+
+
+@pytest.fixture
+async def mailing(corridor: Corridor, resolver: Resolver) -> AsyncIterator[Mailing]:
+    domain = await verified_domain(corridor.process, corridor.submitter.workspace_id, "acme.test")
+    assert isinstance(await add(corridor, "bounces.acme.test", resolver), BounceDomain)
+    async with sink() as receiver, corridor.delivering(receiver.port):
+        content = CONTENT.replace(b"ann@example.test", b"ann@acme.test")
+        sent = await corridor.send(
+            "bob@there.test", sender="ann@acme.test", mail_class=MailClass.MARKETING, content=content
+        )
+        await corridor.settled([sent])
+    keys = {f"{each.name}.".encode(): each.expected.encode() for each in domain.checks if "_domainkey" in each.name}
+    inbound = corridor.make_process("inbound", inbound={"port": free_port(), "host": "127.0.0.1"})
+    async with inbound_role.running(inbound):
+        yield Mailing(corridor, sent, receiver.mails[0].data, keys, inbound.settings.inbound.port)
+
+
+async def test_complaints_go_to_the_customer_s_own_domain_under_its_signature(mailing: Mailing) -> None:
+    address, _, parameter = mailing.field("CFBL-Address").partition("; ")
+    assert (address.rpartition("@")[2], parameter) == ("bounces.acme.test", "report=arf")
+    assert mailing.field("CFBL-Feedback-ID") == str(mailing.sent.message_id)
+    signatures = email.message_from_bytes(mailing.data).get_all("DKIM-Signature", [])
+    assert len(signatures) == 2
+    for index, signature in enumerate(signatures):
+        tags = dict(re.findall(r"(\w+)=([^;]*)", re.sub(r"\s", "", signature)))
+        assert tags["d"] == "acme.test"
+        assert {"from", "cfbl-address", "cfbl-feedback-id"} <= set(tags["h"].lower().split(":"))
+        if tags["a"] == "rsa-sha256":  # what dkimpy reads without help
+            forged = mailing.data.replace(address.encode(), b"c" * 49 + b"@bounces.acme.test")
+            judged = [
+                dkim.DKIM(each).verify(index, lambda name, timeout=5: mailing.keys[name])
+                for each in (mailing.data, forged)
+            ]
+            assert judged == [True, False]
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+async def test_a_complaint_to_the_address_in_the_mail_is_its_recipient_s(mailing: Mailing, *, redacted: bool) -> None:
+    corridor, feedback_id = mailing.corridor, f"CFBL-Feedback-ID: {mailing.sent.message_id}\r\n"
+    least = f"Message-ID: {mailing.field('Message-ID')}\r\n{feedback_id}".encode()  # RFC 9477 3.5
+    await mailing.complain(least if redacted else mailing.header)
+    workspace_id, (recipient,) = corridor.submitter.workspace_id, mailing.sent.recipients
+    async with corridor.process.pool.acquire() as connection:
+        events = await timeline.events(connection, workspace_id, mailing.sent.message_id)
+    assert [event.kind for event in events][-2:] == [EventKind.DELIVERED, EventKind.COMPLAINED]
+    assert (events[-1].recipient_id, events[-1].data) == (recipient.recipient_id, {"scope": "marketing"})
+    again = [
+        (await corridor.send("bob@there.test", sender="ann@acme.test", mail_class=each)).recipients[0].state
+        for each in (MailClass.MARKETING, MailClass.TRANSACTIONAL)
+    ]
+    assert again == [State.SUPPRESSED, State.READY]
 
 
 async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corridor) -> None:
