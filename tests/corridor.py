@@ -13,7 +13,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.delivery import host, worker
 from posthouse.intake.accept import Door
 from posthouse.model.mail import Accepted, Recipient, Submission, Submitter
-from posthouse.model.words import FINAL_STATES, Kind, Source
+from posthouse.model.words import FINAL_STATES, Kind, Source, State
 from posthouse.outbox import messages
 from posthouse.outbox.messages import RecipientRow
 from posthouse.runtime.process import Process
@@ -64,6 +64,18 @@ class Corridor:
                 if all(row.state in FINAL_STATES for row in rows):
                     return rows
                 await asyncio.sleep(0.02)
+
+    async def expire_once_tried(self, accepted: Accepted, patience_s: float = 15) -> None:
+        """Ends the time of a message whose every recipient was tried and is to be tried again."""
+        async with asyncio.timeout(patience_s):
+            while True:
+                rows = await self.recipients(accepted.message_id)
+                if all(row.attempts and row.state is State.WAITING for row in rows):
+                    break
+                await asyncio.sleep(0.02)
+        await self.process.pool.execute(
+            "UPDATE outbox SET expires_at = now() WHERE message_id = $1", accepted.message_id
+        )
 
     @contextlib.asynccontextmanager
     async def delivering(self, port: int, *, housekeeping: bool = True, **delivery: Any) -> AsyncIterator[Process]:

@@ -123,8 +123,8 @@ async def test_mail_given_up_for_time_is_soft_and_what_was_never_tried_is_no_bou
         sink({"RCPT": b"452 4.2.2 mailbox full\r\n"}) as receiver,
         corridor.delivering(receiver.port, retry_first_s=60),
     ):
-        expires_at = later(corridor.process, seconds=0.8)
-        tried = await corridor.send("full@there.test", expires_at=expires_at)
+        tried = await corridor.send("full@there.test")
+        await corridor.expire_once_tried(tried)
         assert {row.state for row in await corridor.settled([tried])} == {State.EXPIRED}
     await read(corridor)
     (found,) = await listed(corridor)

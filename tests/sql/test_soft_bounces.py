@@ -90,8 +90,8 @@ async def test_a_refusal_for_good_counts_where_it_is_marketing_and_soft(
 @pytest.mark.parametrize(("reply", "counts"), [(b"451 4.2.2 full\r\n", 1), (b"451 4.7.1 later\r\n", 0)])
 async def test_mail_that_expires_after_it_was_tried_counts_once(corridor: Corridor, reply: bytes, counts: int) -> None:
     async with sink({"RCPT": reply}) as receiver, corridor.delivering(receiver.port, retry_first_s=60):
-        expires_at = later(corridor.process, seconds=0.8)
-        sent = await corridor.send(BOB, mail_class=MailClass.MARKETING, expires_at=expires_at)
+        sent = await corridor.send(BOB, mail_class=MailClass.MARKETING)
+        await corridor.expire_once_tried(sent)
         (row,) = await corridor.settled([sent])
     assert row.state is State.EXPIRED
     found = await counter(corridor)
