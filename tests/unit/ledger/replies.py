@@ -147,6 +147,13 @@ blocked relaying | 530 5.7.0 Must be authenticated first: Authentication require
 blocked policy | 550 5.7.1 Message rejected due to local policy
 blocked policy | 554 5.7.1 Access denied
 blocked encryption | 530 5.7.0 Must issue a STARTTLS command first
+hard no_such_mailbox | 550 This account has been permanently closed
+hard no_such_mailbox | 550 5.2.1 Mailbox closed
+hard no_such_mailbox | 550 Sorry, this user has left the company
+hard no_such_mailbox | 550 Utente non valido del servizio di posta elettronica
+hard no_such_mailbox | 550 Käyttäjää ei ole
+soft mailbox_full | 550 Message rejected: mailbox someone@example.ru is full
+blocked authentication | 550 域名 SPF 验证失败
 unknown unexplained | 550 5.0.0
 unknown unexplained | 554 Transaction failed.
 """
