@@ -300,7 +300,7 @@ async def test_complaints_go_to_the_customer_s_own_domain_under_its_signature(ma
 @pytest.mark.parametrize("redacted", [False, True])
 async def test_a_complaint_to_the_address_in_the_mail_is_its_recipient_s(mailing: Mailing, *, redacted: bool) -> None:
     corridor, feedback_id = mailing.corridor, f"CFBL-Feedback-ID: {mailing.sent.message_id}\r\n"
-    least = f"Message-ID: {mailing.field('Message-ID')}\r\n{feedback_id}".encode()  # RFC 9477 3.5
+    least = f"Message-ID: {mailing.field('Message-ID')}\r\n{feedback_id}".encode()  # RFC 9477, of redacted reports
     await mailing.complain(least if redacted else mailing.header)
     workspace_id, (recipient,) = corridor.submitter.workspace_id, mailing.sent.recipients
     async with corridor.process.pool.acquire() as connection:
