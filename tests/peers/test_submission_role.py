@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from free_ports import free_port
-from posthouse.accounts import changes, credentials
+from posthouse.accounts import changes, credentials, login_failures
 from posthouse.accounts.credentials import Issued
+from posthouse.accounts.login_attempts import Reason
+from posthouse.accounts.login_failures import LoginFailure, Wanted
 from posthouse.accounts.terms import CredentialKind, Terms
+from posthouse.model import limits
 from posthouse.model.words import Scope
 from posthouse.runtime.process import Process
 from submission_role import Role, running
@@ -108,6 +111,16 @@ async def test_a_wrong_password_is_535_and_many_of_them_454(role: Role) -> None:
     codes = [(await role.ask(act))[0] for _ in range(12)]  # type: ignore[index]
     assert set(codes[:2]) == {535}
     assert codes[-1] in {454, 421}
+    async with asyncio.timeout(5):
+        while not (failures := await _login_failures(role)) or failures[0].attempts < limits.AUTH_BURST:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    (failure,) = failures  # the client tries both mechanisms each time; what was turned away without a look is none
+    assert (failure.account, failure.source, failure.reason) == (role.known.smtp_user, "127.0.0.1", Reason.WRONG)
+    assert failure.attempts == limits.AUTH_BURST
+
+
+async def _login_failures(role: Role) -> list[LoginFailure]:
+    return await login_failures.listing(role.process.pool, role.known.workspace_id, Wanted(), None, 10)
 
 
 async def test_a_revoked_credential_ends_an_open_session_at_its_next_mail(role: Role) -> None:

@@ -56,6 +56,9 @@ ACROSS: Final = {
     "accounts.grant_by_secret": "a key names its workspace by its short number",
     "accounts.grants_by_network": "a client's network names no workspace",
     "accounts.network_taken": "asks about the others",
+    "accounts.people_turned_away": "an address typed at sign-in names no workspace; what is kept then names it",
+    "accounts.links_turned_away": "neither does a link",
+    "accounts.credentials_turned_away": "a key names its workspace by its short number; what is kept then names it",
     "accounts.any_domain_credentials": "what the lab left behind, anywhere",
     "accounts.lab_keys": "the lab answers for every domain",
 }

@@ -1,7 +1,7 @@
 """Who may send, and as whom: workspaces, people, credentials, sending domains and their keys, and the audit log.
 
 The room owns `workspaces`, `users`, `memberships`, `sessions`, `sign_in_links`, `data_keys`, `credentials`, `credential_use`,
-`sending_domains`, `dkim_keys`, `alerts` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
+`sending_domains`, `dkim_keys`, `alerts`, `login_failures` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
 
 Asking. The doors and the delivery ask `directory.Directory`, one per process: `by_api_key`, `by_smtp_login` and `by_network` turn
 what a client showed into a `Submitter`, `may_send_as` says whether that submitter may put a domain into From, `signing_keys` gives
@@ -28,6 +28,10 @@ settings name selectors signs with those keys alone (`selectors.Selectors.choose
 
 A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a
 session; `sign_in.person` says on each request who that is.
+
+Turned away. Who is refused at the pages, by SMTP or by the API is noted in `turned_away.TurnedAway` after the decision and counted in memory;
+only then, away from the answer, `login_failures.named` looks up whom it may have meant and `login_attempts.sort_out` (pure) says whose
+failure it is. What names nobody is in no table, so strangers fill none.
 
 Alerts. Whoever finds a trouble says so by `alerts.report` each time, and `alerts.end` when it is over; the audit log gets both. Writing to
 administrators is somebody else's: `take_turn`, `untold` and `told` say who may, of what, and that it was done.

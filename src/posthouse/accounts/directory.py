@@ -9,10 +9,12 @@ from posthouse.accounts import bounce_domains, data_keys, return_path, workspace
 from posthouse.accounts.dkim_store import KeyStore
 from posthouse.accounts.grants import Claim, Grant, claim_of_key, claim_of_login, grant_of, nearest, proves
 from posthouse.accounts.last_use import LastUse
+from posthouse.accounts.login_attempts import LoginDoor
 from posthouse.accounts.networks import address_of
 from posthouse.accounts.recent import Recent
 from posthouse.accounts.selectors import Selectors
 from posthouse.accounts.sign_in import SignedIn
+from posthouse.accounts.turned_away import TurnedAway
 from posthouse.accounts.workspaces import Workspace
 from posthouse.model.mail import Submitter
 from posthouse.model.words import MailClass, Pool, Role, Scope
@@ -38,8 +40,16 @@ class Directory:
     Every method may raise DATABASE_GONE when the answer is not in memory.
     """
 
-    def __init__(self, pool: Executor, clock: Clock, vault: Vault, selectors: Selectors | None = None) -> None:
+    def __init__(
+        self,
+        pool: Executor,
+        clock: Clock,
+        vault: Vault,
+        selectors: Selectors | None = None,
+        turned_away: TurnedAway | None = None,
+    ) -> None:
         self._pool = pool
+        self._turned_away = turned_away
         self._selectors = selectors or Selectors()
         self._uses = LastUse(pool, clock)
         self._store = KeyStore(pool, vault, self.data_key)
@@ -60,12 +70,17 @@ class Directory:
     @contextlib.asynccontextmanager
     async def open(cls, process: Process) -> AsyncIterator[Self]:
         """A directory that hears of changes while the block runs."""
-        directory = cls(process.pool, process.clock, process.vault, Selectors.of(process.settings))
+        directory = cls(process.pool, process.clock, process.vault, Selectors.of(process.settings), TurnedAway(process))
         async with process.listener("accounts", lambda _: directory.forget()):
             try:
                 yield directory
             finally:
                 await directory.close()
+
+    @property
+    def turned_away(self) -> TurnedAway | None:
+        """Where those are noted who were not let in; the pages' door notes its own there."""
+        return self._turned_away
 
     def forget(self) -> None:
         """Look everything up again; loaded private keys stay, as they are known by their content."""
@@ -73,16 +88,18 @@ class Directory:
             answers.forget()
 
     async def close(self) -> None:
-        """Write down the last uses noted so far."""
+        """Write down the last uses noted so far, and who was turned away."""
         await self._uses.close()
+        if self._turned_away is not None:
+            await self._turned_away.close()
 
     async def by_api_key(self, key: str, remote_ip: str) -> Submitter | None:
         """Whose key this is; None when it is unknown, revoked, or used from a network it is not for."""
-        return await self._by_claim(claim_of_key(key), remote_ip)
+        return await self._by_claim(LoginDoor.API, claim_of_key(key), key, remote_ip)
 
     async def by_smtp_login(self, username: str, password: str, remote_ip: str) -> Submitter | None:
         """Whose login this is; None as for keys."""
-        return await self._by_claim(claim_of_login(username, password), remote_ip)
+        return await self._by_claim(LoginDoor.SMTP, claim_of_login(username, password), username, remote_ip)
 
     async def by_network(self, remote_ip: str) -> Submitter | None:
         """Who submits from this address without AUTH; the most specific network decides."""
@@ -159,8 +176,11 @@ class Directory:
             raise LookupError(f"workspace {workspace_id} has no data key {key_id or ''}")
         return key
 
-    async def _by_claim(self, claim: Claim | None, remote_ip: str) -> Submitter | None:
-        return self._admitted(await self._grants.get(claim) if claim else None, remote_ip)
+    async def _by_claim(self, door: LoginDoor, claim: Claim | None, shown: str, remote_ip: str) -> Submitter | None:
+        submitter = self._admitted(await self._grants.get(claim) if claim else None, remote_ip)
+        if submitter is None and self._turned_away is not None:
+            self._turned_away.with_secret(door, claim, shown, remote_ip)
+        return submitter
 
     def _admitted(self, grant: Grant | None, remote_ip: str) -> Submitter | None:
         if grant is None or not grant.admits(remote_ip):

@@ -25,6 +25,14 @@ def address_of(text: str) -> Address | None:
     return address
 
 
+def place_of(text: str) -> str:
+    """What is kept of an address: an IPv4 address, or the /64 that one IPv6 customer has all of; '' when it is neither."""
+    address = address_of(text)
+    if address is None:
+        return ""
+    return str(address) if isinstance(address, IPv4Address) else str(IPv6Network((address, 64), strict=False))
+
+
 def network_of(text: str) -> Network | None:
     """A CIDR block or a single address; None when it is neither, or has bits set to the right of its mask."""
     try:

@@ -352,3 +352,51 @@ SELECT * FROM alerts WHERE workspace_id = $1 AND ended_at IS NULL AND told_at IS
 -- What became worse since it was read is still to be told.
 UPDATE alerts a SET told_at = $2 FROM unnest($3::uuid[], $4::text[]) AS t (alert_id, level)
 WHERE a.workspace_id = $1 AND a.alert_id = t.alert_id AND a.level = t.level AND a.told_at IS NULL;
+
+-- Login failures.
+
+-- name: people_turned_away
+-- Cross-workspace read: whom an address typed at sign-in may mean: it names no workspace, and each of the person's is told.
+SELECT m.workspace_id, u.email, u.disabled_at IS NOT NULL AS disabled
+FROM users u JOIN memberships m USING (user_id) WHERE u.email = ANY ($1::text[]);
+
+-- name: links_turned_away
+-- Cross-workspace read: the same for links that were used already or are too old.
+SELECT m.workspace_id, u.email, u.disabled_at IS NOT NULL AS disabled, l.token_hash
+FROM sign_in_links l JOIN users u USING (user_id) JOIN memberships m USING (user_id) WHERE l.token_hash = ANY ($1::bytea[]);
+
+-- name: credentials_turned_away
+-- Cross-workspace read: what a user name or the beginning of a key may mean; the short number in it is the workspace's.
+SELECT c.workspace_id, c.hint, c.secret_hash, c.networks, c.revoked_at IS NOT NULL AS revoked
+FROM workspaces w JOIN credentials c USING (workspace_id)
+WHERE w.number = ANY ($1::int[]) AND c.hint = ANY ($2::text[]) AND NOT c.without_auth;
+
+-- name: keep_login_failures
+-- Each is added to its row. A new row only while the day, whose ids begin at $10, has room for one among $11.
+INSERT INTO login_failures AS f (workspace_id, failure_id, door, account, source, reason, attempts, first_at, last_at)
+SELECT $1, n.failure_id, n.door, n.account, n.source, n.reason, n.attempts, n.first_at, n.last_at
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[], $9::timestamptz[])
+     WITH ORDINALITY AS n (failure_id, door, account, source, reason, attempts, first_at, last_at, place)
+WHERE n.place <= $11 - (SELECT count(*) FROM login_failures d WHERE d.workspace_id = $1 AND d.failure_id >= $10)
+   OR EXISTS (SELECT FROM login_failures k WHERE k.workspace_id = $1 AND k.failure_id = n.failure_id)
+ON CONFLICT (workspace_id, failure_id) DO UPDATE SET
+    attempts = least(f.attempts::bigint + excluded.attempts, 2147483647), first_at = least(f.first_at, excluded.first_at),
+    last_at = greatest(f.last_at, excluded.last_at)
+RETURNING failure_id;
+
+-- name: login_failures
+-- The newest quarter of an hour first, from $2 and before $3.
+SELECT failure_id, door, account, source, reason, attempts, first_at, last_at FROM login_failures
+WHERE workspace_id = $1 AND failure_id >= $2 AND failure_id < $3 AND ($4::text IS NULL OR door = $4)
+ORDER BY failure_id DESC LIMIT $5;
+
+-- name: login_failures_after
+-- The oldest first, after $2 and before $3.
+SELECT failure_id, door, account, source, reason, attempts, first_at, last_at FROM login_failures
+WHERE workspace_id = $1 AND failure_id > $2 AND failure_id < $3 ORDER BY failure_id LIMIT $4;
+
+-- name: count_login_failures
+SELECT count(*) FROM login_failures WHERE workspace_id = $1 AND failure_id > $2 AND failure_id < $3;
+
+-- name: drop_old_login_failures
+DELETE FROM login_failures WHERE workspace_id = $1 AND failure_id < $2;

@@ -11,6 +11,7 @@ from uuid import UUID
 from posthouse.accounts import changes, passwords, tokens, users, workspaces
 from posthouse.accounts.attempts import AttemptLimiter, source_of
 from posthouse.accounts.changes import Change
+from posthouse.accounts.turned_away import TurnedAway
 from posthouse.accounts.users import Member, User
 from posthouse.accounts.workspaces import Workspace
 from posthouse.model import limits
@@ -74,8 +75,9 @@ class TooMany:
 class Gate:
     """Lets people in; one per process, as it remembers the attempts."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, turned_away: TurnedAway | None = None) -> None:
         self._process = process
+        self._turned_away = turned_away
         self._accounts = AttemptLimiter(limits.SIGN_IN_BURST, limits.SIGN_IN_INTERVAL_S)
         self._sources = AttemptLimiter(limits.SIGN_IN_SOURCE_BURST, limits.SIGN_IN_SOURCE_INTERVAL_S)
 
@@ -93,6 +95,8 @@ class Gate:
         if isinstance(cookie, Cookie):
             self._accounts.refund(account)
             self._sources.refund(source)
+        elif self._turned_away is not None:
+            self._turned_away.from_pages(address, remote_ip)
         return cookie
 
     async def by_link(self, token: str, remote_ip: str) -> Cookie | Wrong | TooMany:
@@ -100,9 +104,11 @@ class Gate:
         source = source_of(remote_ip)
         if (wait_s := self._sources.spend(source, self._process.clock.monotonic())) > 0:
             return TooMany(ceil(wait_s))
-        now = self._process.clock.now()
-        user_id = await self._process.pool.fetchval(SQL.use_link, tokens.digest(token), now)
+        now, token_hash = self._process.clock.now(), tokens.digest(token)
+        user_id = await self._process.pool.fetchval(SQL.use_link, token_hash, now)
         if user_id is None:
+            if self._turned_away is not None:
+                self._turned_away.with_link(token_hash, remote_ip)
             return Wrong.WRONG
         self._sources.refund(source)
         return await self._open(user_id, "link")

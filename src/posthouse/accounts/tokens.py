@@ -17,6 +17,7 @@ TOKEN_OCTETS: Final = 32  # cookies and links
 _API_KEY: Final = re.compile(r"ph_([0-9]{1,9})_[a-z2-7]{32}")
 _SMTP_USER: Final = re.compile(r"ws([0-9]{1,9})-[a-z2-7]{8}")
 _HINT_CHARS: Final = 4
+_HINT: Final = re.compile(rf"{_SMTP_USER.pattern}|ph_([0-9]{{1,9}})_[a-z2-7]{{{_HINT_CHARS}}}")
 
 
 def api_key(workspace_number: int, entropy: bytes) -> str:
@@ -61,6 +62,11 @@ def workspace_of_key(key: str) -> int | None:
 def workspace_of_user(username: str) -> int | None:
     """The workspace number in an SMTP user name; None when the text has another shape."""
     return int(found[1]) if (found := _SMTP_USER.fullmatch(username)) else None
+
+
+def workspace_of_hint(hint: str) -> int | None:
+    """The workspace number in an SMTP user name or in what may be shown of a key; None when the text has another shape."""
+    return int(found[1] or found[2]) if (found := _HINT.fullmatch(hint)) else None
 
 
 def digest(secret: str) -> bytes:

@@ -15,7 +15,7 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
-from posthouse.accounts import rechecking
+from posthouse.accounts import login_failures, rechecking
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery import block_lists
@@ -273,7 +273,7 @@ async def recheck(process: Process) -> None:
 
 
 async def tidy(process: Process) -> None:
-    """Frees old idempotency keys, forgets workers long gone, and makes the partitions of the coming months."""
+    """Frees old idempotency keys, forgets workers long gone and what is kept no longer, and makes the partitions of the coming months."""
     now = process.clock.now()
     async with process.pool.acquire() as connection:
         await partitions.ensure(connection, now, MONTHS_AHEAD)
@@ -284,3 +284,4 @@ async def tidy(process: Process) -> None:
             await mass.drop_old(connection, workspace_id, now)
             await counts.drop_old(connection, workspace_id, now)
             await receiver_reports.drop_old(connection, workspace_id, now)
+            await login_failures.drop_old(connection, workspace_id, now)

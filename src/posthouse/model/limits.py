@@ -261,6 +261,9 @@ SIGN_IN_SOURCE_BURST: Final = (
 )
 SIGN_IN_SOURCE_INTERVAL_S: Final = 10.0
 ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
+LOGIN_FAILURES_PENDING: Final = 1_000  # kinds of refused login a process collects while it writes those before
+LOGIN_FAILURES_A_DAY: Final = 5_000  # rows of one workspace: by account, address, reason and quarter of an hour
+LOGIN_FAILURES_KEPT_DAYS: Final = 90
 AUDIT_PAGE: Final = 1_000  # entries read at a time
 DKIM_RETIRED_S: Final = (
     7 * 86_400

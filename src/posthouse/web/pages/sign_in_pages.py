@@ -69,7 +69,7 @@ def gate(request: Page) -> Gate:
     """One per web process: it counts attempts."""
     state = request.app.state
     if "gate" not in state:
-        state.gate = Gate(rooms(request).process)
+        state.gate = Gate(rooms(request).process, rooms(request).directory.turned_away)
     found: Gate = state.gate
     return found
 
