@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.conftest import ManualClock
 
-from posthouse.accounts import changes, credentials, login_failures, sign_in, users, workspaces
+from posthouse.accounts import alerts, changes, credentials, guessing, login_failures, sign_in, users, workspaces
 from posthouse.accounts.credentials import CredentialKind, Issued, Terms
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.login_attempts import LoginDoor
@@ -225,3 +225,25 @@ async def test_what_is_old_goes_with_the_housekeeper(process, workspace, directo
     clock.advance(7_200)
     await worker.tidy(process)
     assert await kept(process, workspace) == []
+
+
+async def test_guessing_raises_an_alert_that_ends_by_itself(process, workspace, directory, clock, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "LOGIN_FAILURES_ALARMING", 6)
+    login = await issue(process, workspace, CredentialKind.SMTP)
+
+    async def guess(times: int) -> list[alerts.Alert]:
+        for number in range(times):
+            await directory.by_smtp_login(login.credential.hint, f"guess {number}", f"192.0.2.{number % 2}")
+        await directory.close()
+        await worker.watch_logins(process)
+        return await alerts.in_force(process.pool, workspace.workspace_id)
+
+    assert await guess(5) == []
+    clock.advance(900)  # the quarter of an hour before counts as well
+    (alert,) = await guess(1)
+    assert (alert.trouble.kind, alert.trouble.subject) == (guessing.ALERT, login.credential.hint)
+    assert alert.trouble.sentence.startswith(f"6 logins of {login.credential.hint} from 2 addresses were refused")
+    assert len(await guess(3)) == 1
+    clock.advance(1_800)
+    assert await guess(0) == []
+    assert await alerts.in_force(process.pool, (await new_workspace(process, "Bank")).workspace_id) == []

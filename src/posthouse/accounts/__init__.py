@@ -31,7 +31,7 @@ session; `sign_in.person` says on each request who that is.
 
 Turned away. Who is refused at the pages, by SMTP or by the API is noted in `turned_away.TurnedAway` after the decision and counted in memory;
 only then, away from the answer, `login_failures.named` looks up whom it may have meant and `login_attempts.sort_out` (pure) says whose
-failure it is. What names nobody is in no table, so strangers fill none.
+failure it is. What names nobody is in no table, so strangers fill none. `guessing.watch` raises an alert where one account fails very often.
 
 Alerts. Whoever finds a trouble says so by `alerts.report` each time, and `alerts.end` when it is over; the audit log gets both. Writing to
 administrators is somebody else's: `take_turn`, `untold` and `told` say who may, of what, and that it was done.

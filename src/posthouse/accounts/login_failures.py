@@ -55,6 +55,15 @@ class Wanted:
     door: LoginDoor | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    """An account that somebody may be guessing at."""
+
+    account: str
+    attempts: int
+    sources: int
+
+
 async def named(connection: Executor, attempts: Iterable[Attempt]) -> Named:
     """Whom these attempts may have meant."""
     people, links, hints = set(), set(), set()
@@ -112,6 +121,14 @@ async def count_after(connection: Executor, workspace_id: UUID, place: UUID, unt
     """How many there are of them."""
     counted: int = await connection.fetchval(SQL.count_login_failures, workspace_id, place, until)
     return counted
+
+
+async def guessed(connection: Executor, workspace_id: UUID, now: datetime) -> list[Guessed]:
+    """Accounts that fail alarmingly often: in this quarter of an hour and the one before, so that no minute is ever just forgotten."""
+    since = uuid7_floor(quarter_of(now) - timedelta(minutes=15))
+    least, most = limits.LOGIN_FAILURES_ALARMING, limits.GUESSED_ACCOUNTS
+    rows = await connection.fetch(SQL.guessed_accounts, workspace_id, since, least, most)
+    return [Guessed(row["account"], row["attempts"], row["sources"]) for row in rows]
 
 
 async def drop_old(connection: Connection, workspace_id: UUID, now: datetime) -> None:

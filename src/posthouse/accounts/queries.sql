@@ -400,3 +400,8 @@ SELECT count(*) FROM login_failures WHERE workspace_id = $1 AND failure_id > $2 
 
 -- name: drop_old_login_failures
 DELETE FROM login_failures WHERE workspace_id = $1 AND failure_id < $2;
+
+-- name: guessed_accounts
+-- Accounts whose logins failed $3 times or more since $2.
+SELECT account, sum(attempts) AS attempts, count(DISTINCT source) AS sources FROM login_failures
+WHERE workspace_id = $1 AND failure_id >= $2 GROUP BY account HAVING sum(attempts) >= $3 ORDER BY attempts DESC, account LIMIT $4;

@@ -3,7 +3,8 @@
 Every round: what is due becomes ready, what is late expires, what dead workers held is given back and shown as unknown, events are
 counted, bounced addresses listed, rates of bounces and complaints are judged, what was set aside goes when it may, senders are told
 of mail that was not delivered, and administrators of alerts. Now and then: the DNS of domains and what block lists say of our
-addresses is looked at again, old idempotency keys and forgotten workers go, and the partitions of the coming months are made.
+addresses is looked at again, accounts are found whose logins fail very often, old idempotency keys and forgotten workers go, and the
+partitions of the coming months are made.
 Exports (`exports.running`) are a task of their own beside the rounds.
 """
 
@@ -15,7 +16,7 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
-from posthouse.accounts import login_failures, rechecking
+from posthouse.accounts import guessing, login_failures, rechecking
 from posthouse.accounts.directory import Directory
 from posthouse.accounts.dns_lookups import ResolverLookups
 from posthouse.delivery import block_lists
@@ -51,6 +52,7 @@ GATHER_S: Final = 5.0
 TIDY_S: Final = 600.0
 RECHECK_S: Final = 900.0
 BLOCK_LISTS_S: Final = 60.0
+LOGINS_S: Final = 60.0
 BATCH: Final = 1_000
 MONTHS_AHEAD: Final = 3
 
@@ -72,6 +74,7 @@ async def main(process: Process) -> None:
             (NOTIFY_S, Notifying(directory, door)),
             (TIDY_S, tidy),
             (RECHECK_S, recheck),
+            (LOGINS_S, watch_logins),
             (BLOCK_LISTS_S, block_lists.Watch(process.settings)),
         )
         process.ready()
@@ -224,6 +227,12 @@ async def watch_bulk_senders(process: Process) -> None:
     lookups = ResolverLookups(Resolver(process.settings.delivery.resolvers))
     for workspace_id in await _workspaces(process):
         await bulk_senders.watch(process, workspace_id, lookups)
+
+
+async def watch_logins(process: Process) -> None:
+    """Tells administrators whose logins fail alarmingly often."""
+    for workspace_id in await _workspaces(process):
+        await guessing.watch(process, workspace_id)
 
 
 async def release(process: Process) -> None:

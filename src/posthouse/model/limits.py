@@ -264,6 +264,8 @@ ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
 LOGIN_FAILURES_PENDING: Final = 1_000  # kinds of refused login a process collects while it writes those before
 LOGIN_FAILURES_A_DAY: Final = 5_000  # rows of one workspace: by account, address, reason and quarter of an hour
 LOGIN_FAILURES_KEPT_DAYS: Final = 90
+LOGIN_FAILURES_ALARMING: Final = 100  # of one account within this quarter of an hour and the one before
+GUESSED_ACCOUNTS: Final = 20  # alerts about them one workspace gets at a time
 AUDIT_PAGE: Final = 1_000  # entries read at a time
 DKIM_RETIRED_S: Final = (
     7 * 86_400
