@@ -163,6 +163,7 @@ async def test_basic_authentication_takes_the_key_as_user_name(web: Web) -> None
         ("read", "POST", "/v1/messages"),
         ("send", "GET", "/v1/messages"),
         ("send", "GET", "/v1/keys"),
+        ("read", "GET", "/v1/login-failures"),
         ("read", "POST", "/v1/keys"),
         ("read", "POST", "/v1/domains"),
         ("manage", "GET", "/v1/queue/shape"),
@@ -188,6 +189,31 @@ async def test_a_revoked_key_no_longer_works(web: Web) -> None:
     is_problem(await web.client.delete(path), 404)
     listed = (await web.client.get("/v1/keys")).json()["keys"]
     assert next(key for key in listed if key["name"] == "short-lived")["revoked_at"]
+    typo = made["key"][:-1] + ("a" if made["key"][-1] != "a" else "b")
+    is_problem(await web.client.get("/v1/messages", headers={"authorization": f"Bearer {typo}"}), 401)
+    async with asyncio.timeout(5):
+        failures = await login_failures(web, attempts=2)
+    assert {(each["door"], each["account"], each["source"], each["reason"]) for each in failures} == {
+        ("api", made["details"]["hint"], "127.0.0.1", "revoked")
+    }
+    assert await login_failures(web, door="smtp") == []
+    assert await login_failures(web, until="2020-01-01T00:00:00Z") == []
+    assert pointers((await web.client.get("/v1/login-failures", params={"door": "back"})).json()) == ["?door"]
+
+
+async def login_failures(web: Web, attempts: int = 0, **asked: str) -> list[dict[str, Any]]:
+    """All of them in pages of one, once so many attempts are told of."""
+    while True:
+        found, cursor = [], None
+        while True:
+            page = {"limit": "1"} | asked | ({"cursor": cursor} if cursor else {})
+            told = (await web.client.get("/v1/login-failures", params=page)).json()
+            found += told["failures"]
+            if (cursor := told["next"]) is None:
+                break
+        if sum(each["attempts"] for each in found) >= attempts:
+            return found
+        await asyncio.sleep(0.01)
 
 
 async def test_a_key_bound_to_a_network_gives_away_no_wider_one(web: Web) -> None:

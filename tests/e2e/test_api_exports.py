@@ -85,6 +85,26 @@ async def test_files_come_in_either_form_with_key_or_link_and_to_nobody_else(web
     assert (await web.client.get(f"{at}/file", headers=await key_with(web, "send"))).status_code == 403
 
 
+async def test_login_failures_are_exported_for_those_who_manage_and_nobody_else(web: Web) -> None:
+    reader = await key_with(web, "read")
+    typo = web.key[:-1] + ("a" if web.key[-1] != "a" else "b")
+    assert (await web.client.get("/v1/keys", headers={"authorization": f"Bearer {typo}"})).status_code == 401
+    assert web.rooms.directory.turned_away is not None
+    await web.rooms.directory.turned_away.close()
+    made = (await submitted(web, what="login_failures", format="jsonl")).json()
+    await web.process.pool.execute("UPDATE login_failures SET failure_id = uuid_floor(now() - interval '1 hour')")
+    await worked(web.process)
+    at = f"/v1/exports/{made['id']}"
+    (row,) = (await web.client.get(f"{at}/file")).text.splitlines()
+    told = json.loads(row)
+    assert (told["door"], told["reason"], told["attempts"], told["account"]) == ("api", "wrong_secret", 1, web.key[:9])
+    assert (await web.client.get(at)).json()["link"]
+    web.client.headers.update(reader)
+    assert (await submitted(web, what="login_failures")).status_code == 403
+    assert (await web.client.get(f"{at}/file")).status_code == 403
+    assert (await web.client.get(at)).json()["link"] is None
+
+
 async def test_wishes_that_cannot_be_met_say_why(web: Web) -> None:
     now = web.process.clock.now()
     for body, pointer in (

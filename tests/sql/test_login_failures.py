@@ -1,5 +1,7 @@
 """Login failures on a real PostgreSQL: they come to whom they are meant for and to nobody else, bounded, without what was tried."""
 
+import csv
+import io
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,12 +12,16 @@ from tests.conftest import ManualClock
 from posthouse.accounts import alerts, changes, credentials, guessing, login_failures, sign_in, users, workspaces
 from posthouse.accounts.credentials import CredentialKind, Issued, Terms
 from posthouse.accounts.directory import Directory
-from posthouse.accounts.login_attempts import LoginDoor
+from posthouse.accounts.login_attempts import LoginDoor, Reason
 from posthouse.accounts.login_failures import LoginFailure, Wanted
 from posthouse.accounts.sign_in import Gate, Wrong
 from posthouse.accounts.users import Member
 from posthouse.accounts.workspaces import Workspace
 from posthouse.delivery import worker
+from posthouse.exports import files, jobs, running
+from posthouse.exports.jobs import Export, State, Wish
+from posthouse.exports.sources import What
+from posthouse.exports.writing import Format
 from posthouse.model import limits
 from posthouse.model.words import Role, Scope
 from posthouse.runtime.ids import Ids
@@ -247,3 +253,25 @@ async def test_guessing_raises_an_alert_that_ends_by_itself(process, workspace, 
     clock.advance(1_800)
     assert await guess(0) == []
     assert await alerts.in_force(process.pool, (await new_workspace(process, "Bank")).workspace_id) == []
+
+
+async def test_they_are_exported_for_one_workspace(process, workspace, directory, clock) -> None:
+    other = await new_workspace(process, "Bank")
+    ours, theirs = [await issue(process, each, CredentialKind.SMTP) for each in (workspace, other)]
+    since = clock.now()
+    for each in (ours, ours, theirs):
+        await directory.by_smtp_login(each.credential.hint, "guess", "192.0.2.1")
+    await directory.close()
+    wish = Wish(What.LOGIN_FAILURES, Format.CSV, since - timedelta(hours=1), since + timedelta(hours=1))
+    async with changes.making(process, workspace.workspace_id, "user:ann") as change:
+        export = await jobs.submit(change, wish)
+    assert isinstance(export, Export)
+    clock.advance(3_700)
+    while await running.turn(process):
+        pass
+    export = await jobs.find(process.pool, workspace.workspace_id, export.export_id)
+    assert export is not None
+    assert (export.state, export.expected, export.completed) == (State.COMPLETE, 1, 1)
+    pieces = files.pieces(process, workspace.workspace_id, export, packed=False)
+    (row,) = csv.DictReader(io.StringIO(b"".join([piece async for piece in pieces]).decode()))
+    assert (row["account"], row["attempts"], row["reason"]) == (ours.credential.hint, "2", Reason.WRONG)

@@ -1,7 +1,8 @@
 """What can be exported: how many rows there are, and the next of them after a place, read through the rooms that own them.
 
 A place is text that only its own kind understands, "" for the beginning. Messages, bounces, complaints and unsubscribes are those of a period
-that is over, so that what is counted is what comes; suppressions and invalid addresses are the list as it is while it is read.
+that is over, so that what is counted is what comes; suppressions and invalid addresses are the list as it is while it is read. Login failures
+are counted by the quarter of an hour and belong to the period in which theirs begins.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from posthouse.accounts import login_failures
 from posthouse.exports.writing import Row
 from posthouse.ledger import feed, invalid, suppression
 from posthouse.ledger.suppression import Place, Wanted
@@ -31,6 +33,12 @@ class What(StrEnum):
     UNSUBSCRIBES = "unsubscribes"
     SUPPRESSIONS = "suppressions"
     INVALID = "invalid_addresses"
+    LOGIN_FAILURES = "login_failures"
+
+    @property
+    def is_for_managers(self) -> bool:
+        """Whether only those get it who look after the workspace: who signs in from where is not for every reader."""
+        return self is What.LOGIN_FAILURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ _MESSAGE: Final = (
 _EVENT: Final = ("event_id", "occurred_at", "type", "address", "message_id", "recipient_id")
 _BOUNCE: Final = (*_EVENT, "class", "class_reason", "code", "enhanced", "said", "remote")
 _SUPPRESSION: Final = ("address", "scope", "reason", "note", "added_by", "created_at", "expires_at", "message_id")
+_LOGIN_FAILURE: Final = ("failure_id", "door", "account", "source", "reason", "attempts", "first_at", "last_at")
 _INVALID: Final = ("address", "reason", "date", "message_id", "external_id", "said_by", "note")
 
 
@@ -170,6 +179,15 @@ async def _invalid(connection: Connection, period: Period, place: str, most: int
     ]
 
 
+async def _count_login_failures(connection: Connection, period: Period) -> int:
+    return await login_failures.count_after(connection, period.workspace_id, *_bounds(period))
+
+
+async def _login_failures(connection: Connection, period: Period, place: str, most: int) -> Sequence[tuple[str, Row]]:
+    found = await login_failures.after(connection, period.workspace_id, *_bounds(period, place), most)
+    return [(str(each.failure_id), {name: getattr(each, name) for name in _LOGIN_FAILURE}) for each in found]
+
+
 SOURCES: Final = {
     What.MESSAGES: Source(_MESSAGE, _count_messages, _messages),
     What.BOUNCES: _events(_BOUNCE, EventKind.BOUNCED, EventKind.LATE_BOUNCE, EventKind.EXPIRED),
@@ -177,4 +195,5 @@ SOURCES: Final = {
     What.UNSUBSCRIBES: _events(_EVENT, EventKind.UNSUBSCRIBED),
     What.SUPPRESSIONS: Source(_SUPPRESSION, _count_suppressions, _suppressions),
     What.INVALID: Source(_INVALID, _count_invalid, _invalid),
+    What.LOGIN_FAILURES: Source(_LOGIN_FAILURE, _count_login_failures, _login_failures),
 }

@@ -21,7 +21,8 @@ PATHS = [
     "/reports/exports", "/reports/exports/new", "/reports/exports/schedule", "/suppressions/bounced", "/suppressions/bounced?type=hard&when=on&day=2026-01-31",
     "/suppressions/remove?address=nobody@x.test", "/suppressions/invalid/clear?address=nobody@x.test", "/settings", "/settings/bounce-domains",
     "/settings/bounce-rules?reply=550+no",
-    "/settings/you", "/settings/audit", "/alerts", "/suppressions/list-check", "/webhooks", "/webhooks/new", "/nowhere",
+    "/settings/you", "/settings/audit", "/settings/login-failures",
+    "/alerts", "/suppressions/list-check", "/webhooks", "/webhooks/new", "/nowhere",
 ]  # fmt: skip
 
 

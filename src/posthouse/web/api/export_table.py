@@ -16,7 +16,7 @@ The answer comes at once; the file is made in the background and kept for seven 
 it, or name a webhook: its parts of at most {EXPORT_PART_ROWS:,} rows are posted there as `{{"type": "export.part", "timestamp": ..., "data":
 {{"export_id", "part", "parts", "content", ...}}}}`, in order, signed as events are, each again for 24 hours until it is answered with 2xx. A period
 has at most {EXPORT_DAYS} days and begins half a minute after it is over, so that everything in it is there. Of suppressions and invalid addresses
-those added since `since` are exported, as the list is then."""
+those added since `since` are exported, as the list is then; of login failures the quarters of an hour that begin in the period."""
 _FETCH: Final = """\
 Sent as it is read. For a page of your intranet that shows a file again and again, a schedule and a key that may only read are enough:
 `GET /v1/exports?limit=1`, then this."""

@@ -24,13 +24,17 @@ from posthouse.web.api.bodies import read_object
 from posthouse.web.api.exchange import Answer, Exchange, answer, id_of
 from posthouse.web.api.operation import Schema
 from posthouse.web.api.problems import invalid, refusal, refuse
-from posthouse.web.rooms import Rooms
 from posthouse.webhooks import endpoints
 
 _UNKNOWN: Final = refuse(404, "There is no such export in the workspace; they are kept for seven days.")
 _NO_SCHEDULE: Final = refuse(404, "There is no such schedule in the workspace.")
 _NEEDS_MANAGE: Final = refuse(403, "To have it posted to a webhook the key needs the scope manage.")
-_WHAT: Final[Schema] = {"type": "string", "enum": [*What], "description": "what is exported"}
+_FOR_MANAGERS: Final = refuse(403, "Who signs in from where is told to keys with the scope manage.")
+_WHAT: Final[Schema] = {
+    "type": "string",
+    "enum": [*What],
+    "description": "what is exported; login_failures needs the scope manage",
+}
 _FORMAT: Final[Schema] = {
     "type": "string",
     "enum": [*Format],
@@ -143,6 +147,8 @@ async def submit(exchange: Exchange) -> Answer:
     if isinstance(body, Answer):
         return body
     process, problems = exchange.rooms.process, Problems()
+    if not _may_have(exchange, What(body["what"])):
+        return _FOR_MANAGERS
     since = instant(body["since"], "/since", problems)
     until = instant(body["until"], "/until", problems) if "until" in body else process.clock.now()
     webhook_id = await _webhook(exchange, body, problems)
@@ -153,7 +159,7 @@ async def submit(exchange: Exchange) -> Answer:
     wish = Wish(What(body["what"]), Format(body.get("format", Format.CSV)), since, until, webhook_id)
     async with changes.making(process, exchange.submitter.workspace_id, exchange.actor) as change:
         made = await jobs.submit(change, wish)
-    return answer(view(exchange.rooms, change.workspace_id, made), 202) if isinstance(made, Export) else _refused(made)
+    return answer(view(exchange, made), 202) if isinstance(made, Export) else _refused(made)
 
 
 async def list_exports(exchange: Exchange) -> Answer:
@@ -161,14 +167,14 @@ async def list_exports(exchange: Exchange) -> Answer:
     query, workspace_id = cast("dict[str, Any]", exchange.query), exchange.submitter.workspace_id
     most = query.get("limit", limits.PAGE_ROWS_DEFAULT)
     found = await jobs.listing(exchange.rooms.process.pool, workspace_id, query.get("cursor"), most + 1)
-    shown = tuple(view(exchange.rooms, workspace_id, each) for each in found[:most])
+    shown = tuple(view(exchange, each) for each in found[:most])
     return answer(Exports(shown, shown[-1].id if len(found) > most else None))
 
 
 async def show(exchange: Exchange) -> Answer:
     """One export."""
     found = await _found(exchange)
-    return answer(view(exchange.rooms, exchange.submitter.workspace_id, found)) if found else _UNKNOWN
+    return answer(view(exchange, found)) if found else _UNKNOWN
 
 
 async def fetch(exchange: Exchange) -> Answer:
@@ -176,6 +182,8 @@ async def fetch(exchange: Exchange) -> Answer:
     found = await _found(exchange)
     if found is None:
         return _UNKNOWN
+    if not _may_have(exchange, found.what):
+        return _FOR_MANAGERS
     if not found.is_there:
         return refuse(409, f"It is {found.state}; ask again when finished_at is set.")
     packed = bool(exchange.query.get("packed", False))
@@ -226,10 +234,10 @@ async def delete_schedule(exchange: Exchange) -> Answer:
         return Answer(204, b"") if await schedules.delete(change, schedule_id) else _NO_SCHEDULE
 
 
-def view(rooms: Rooms, workspace_id: UUID, export: Export) -> ExportView:
-    """An export as the API shows it."""
-    process = rooms.process
-    path = links.path(workspace_id, export.export_id, export.link_key, process.clock.now())
+def view(exchange: Exchange, export: Export) -> ExportView:
+    """An export as the API shows it to this caller."""
+    process = exchange.rooms.process
+    path = links.path(exchange.submitter.workspace_id, export.export_id, export.link_key, process.clock.now())
     return ExportView(
         id=export.export_id,
         what=export.what,
@@ -248,13 +256,17 @@ def view(rooms: Rooms, workspace_id: UUID, export: Export) -> ExportView:
         created_at=export.created_at,
         created_by=export.created_by,
         finished_at=export.finished_at,
-        link=process.settings.public_url + path if export.is_there else None,
+        link=process.settings.public_url + path if export.is_there and _may_have(exchange, export.what) else None,
     )
 
 
 async def is_ours(connection: Executor, workspace_id: UUID, webhook_id: UUID) -> bool:
     """Whether there is such a webhook in the workspace."""
     return await endpoints.find(connection, workspace_id, webhook_id) is not None
+
+
+def _may_have(exchange: Exchange, what: What) -> bool:
+    return not what.is_for_managers or Scope.MANAGE in exchange.submitter.scopes
 
 
 async def _webhook(exchange: Exchange, body: dict[str, Any], problems: Problems) -> UUID | Answer | None:

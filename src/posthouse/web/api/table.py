@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from posthouse.accounts.login_attempts import LoginDoor
 from posthouse.model.limits import (
     IDEMPOTENCY_KEY_CHARS,
+    LOGIN_FAILURES_A_DAY,
+    LOGIN_FAILURES_KEPT_DAYS,
     MESSAGES_PER_CALL,
     PAGE_ROWS,
     PAGE_ROWS_DEFAULT,
@@ -16,6 +19,7 @@ from posthouse.model.limits import (
 from posthouse.model.words import MailClass, Scope, Source, State
 from posthouse.web.api import (
     credentials,
+    login_failures,
     messages,
     queue,
     queue_actions,
@@ -74,6 +78,11 @@ that stops the same mail."""
 _REPUTATION: Final = """\
 Rates are of the last 24 hours, half a minute late. What reached a pause rate is suspended until somebody resumes it: delete the suspension
 that is named. Older figures no longer count from the next quarter of an hour on."""
+_LOGIN_FAILURES: Final = f"""\
+Refused at the pages, by SMTP submission and by this API, where they name a person, an SMTP credential or a key of the workspace; what was
+tried is not kept. Alike ones of a quarter of an hour are one row, which has come further when it is asked for again. At most
+{LOGIN_FAILURES_A_DAY:,} rows a day are kept, for {LOGIN_FAILURES_KEPT_DAYS} days. As a file, on a schedule or posted: `POST /v1/exports`,
+`POST /v1/export-schedules`."""
 _IDEMPOTENCY: Final = Parameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS, "pattern": "^[!-~]+$"},
@@ -340,6 +349,29 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         {204: Reply("Revoked: it no longer works.", media="")},
         problems=(404,),
         path_parameters={"id": _ID},
+        group="Credentials",
+    ),
+    Operation(
+        "GET",
+        "/v1/login-failures",
+        "listLoginFailures",
+        "Logins and keys that were refused",
+        Scope.MANAGE,
+        login_failures.list_failures,
+        {200: Reply("A page.", (login_failures.LoginFailures,))},
+        problems=(422,),
+        description=_LOGIN_FAILURES,
+        query=(
+            Parameter("since", _TIME, "of the quarter of an hour this time is in, or later"),
+            Parameter("until", _TIME, "of quarters of an hour that begin before this time"),
+            Parameter("door", {"type": "string", "enum": [*LoginDoor]}, "only at this door"),
+            Parameter("cursor", _ID, "`next` of the page before"),
+            Parameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS, "default": PAGE_ROWS_DEFAULT},
+                "rows per page",
+            ),
+        ),
         group="Credentials",
     ),
     *WEBHOOK_OPERATIONS,

@@ -3,8 +3,8 @@
 A request walks through it like this: `session.provide_person` turns the cookie into a person or sends the reader to the sign-in
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`,
 `reputation_pages`, `export_pages`, `queue_pages`, `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`,
-`invalid_pages`, `bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `alert_pages`, `bounce_pages`,
-`bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
+`invalid_pages`, `bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `login_failure_pages`, `alert_pages`,
+`bounce_pages`, `bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
 `view.part` into the piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our
 own page (Fetch Metadata and a token bound to the session), `session.need` checks the role, the room that owns the thing makes
 the change and its audit entry, and a redirect (303) leads to what is to be seen next.
@@ -31,6 +31,7 @@ from posthouse.web.pages import (
     invalid_pages,
     key_pages,
     list_pages,
+    login_failure_pages,
     message,
     message_list,
     queue_acts,
@@ -131,6 +132,7 @@ _signed_in: Final = Router(
         settings_pages.language_save,
         settings_pages.password_save,
         settings_pages.audit_page,
+        login_failure_pages.login_failure_list,
         list_pages.list_page,
         list_pages.list_file,
         list_pages.list_pasted,

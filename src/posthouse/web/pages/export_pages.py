@@ -37,6 +37,7 @@ WHAT: Final = {
     What.UNSUBSCRIBES: N_("Unsubscribes"),
     What.SUPPRESSIONS: N_("Suppressions"),
     What.INVALID: N_("Invalid addresses"),
+    What.LOGIN_FAILURES: N_("Login failures"),
 }
 STATES: Final = {
     State.SUBMITTED: Word(
@@ -65,7 +66,7 @@ async def export_list(request: Page, person: Person) -> Response[str]:
         planned = await schedules.listing(connection, workspace_id)
     shown = found[:_PER_PAGE]
     context: dict[str, Any] = {
-        "exports": [_line(each, spoken) for each in shown],
+        "exports": [_line(each, person, spoken) for each in shown],
         "under_way": any(each.state not in ENDED for each in shown),
         "older": f"{_AT}?after={shown[-1].export_id}" if len(found) > _PER_PAGE else "",
         "newer": _AT if before else "",
@@ -81,7 +82,11 @@ async def export_form(request: Page, person: Person) -> Response[str]:
     """The form for one."""
     spoken = speech(request, person)
     today = spoken.now.astimezone(spoken.zone).date()
-    values = {"since": f"{today - timedelta(days=_DAYS_BACK)}", "until": f"{today - timedelta(days=1)}"}
+    values = {
+        "what": query.word(What, request.query_params.get("what", "")) or What.MESSAGES,
+        "since": f"{today - timedelta(days=_DAYS_BACK)}",
+        "until": f"{today - timedelta(days=1)}",
+    }
     return await _form(request, person, values)
 
 
@@ -93,6 +98,7 @@ async def export_submit(request: Page, person: Person) -> Response[str] | Redire
     spoken, errors = speech(request, person), {}
     since, until = query.moment_of(values["since"], spoken.zone, 0), query.moment_of(values["until"], spoken.zone, 1)
     what, form_ = query.word(What, values["what"]), query.word(Format, values["format"])
+    what = what if what in _kinds(person) else None
     for name, value in (("what", what), ("format", form_)):
         if value is None:
             errors[name] = [spoken.say("Choose one of these.")]
@@ -116,6 +122,8 @@ async def export_fetch(request: Page, person: Person, export_id: FromPath[UUID])
     """The file."""
     workspace_id = person.workspace.workspace_id
     found = await jobs.find(rooms(request).process.pool, workspace_id, export_id)
+    if found is not None and found.what.is_for_managers:
+        need(person, Role.ADMIN)
     return _file(rooms(request).process, workspace_id, found, packed="packed" in request.query_params)
 
 
@@ -263,7 +271,16 @@ async def _choices(request: Page, person: SignedIn) -> dict[str, Any]:
         webhooks = [
             each for each in await endpoints.listing(process.pool, person.workspace.workspace_id) if each.enabled
         ]
-    return {"kinds": WHAT, "formats": FORMATS, "webhooks": [(str(each.endpoint_id), each.url) for each in webhooks]}
+    return {
+        "kinds": _kinds(person),
+        "formats": FORMATS,
+        "webhooks": [(str(each.endpoint_id), each.url) for each in webhooks],
+    }
+
+
+def _kinds(person: SignedIn) -> dict[What, str]:
+    """What this person may have."""
+    return {what: label for what, label in WHAT.items() if not what.is_for_managers or person.may(Role.ADMIN)}
 
 
 async def _webhook(request: Page, person: SignedIn, text: str) -> UUID | None:
@@ -295,7 +312,7 @@ def _sure(request: Page, person: SignedIn, heading: str, touches: str, action: s
     )
 
 
-def _line(export: Export, spoken: Speech) -> dict[str, Any]:
+def _line(export: Export, person: SignedIn, spoken: Speech) -> dict[str, Any]:
     last = export.until - timedelta(seconds=1)
     kept_until = (export.finished_at or export.created_at) + timedelta(seconds=limits.EXPORT_KEPT_S)
     return {
@@ -309,7 +326,7 @@ def _line(export: Export, spoken: Speech) -> dict[str, Any]:
         "ended": export.state in ENDED,
         "problem": export.problem,
         "size": spoken.size(export.octets) if export.is_there else "",
-        "file": f"{_AT}/{export.export_id}/file" if export.is_there else "",
+        "file": f"{_AT}/{export.export_id}/file" if export.is_there and export.what in _kinds(person) else "",
         "created": export.created_at,
         "by": export.created_by.removeprefix("user:"),
         "kept_until": spoken.day(kept_until),

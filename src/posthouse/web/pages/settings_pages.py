@@ -28,9 +28,10 @@ _TABS: Final = (
     {"name": "you", "href": "/settings/you", "label": N_("You")},
     {"name": "alerts", "href": "/alerts", "label": N_("Alerts")},
     {"name": "webhooks", "href": "/webhooks", "label": N_("Webhooks")},
+    {"name": "login-failures", "href": "/settings/login-failures", "label": N_("Login failures")},
     {"name": "audit", "href": "/settings/audit", "label": N_("Audit log")},
 )
-_ADMINS: Final = frozenset({"webhooks", "audit"})
+_ADMINS: Final = frozenset({"webhooks", "login-failures", "audit"})
 _CLASS_POLICIES: Final = {
     ClassPolicy.WARN: N_("Send it, and say so with the message"),
     ClassPolicy.REFUSE: N_("Refuse it"),
