@@ -318,7 +318,9 @@ def _line(export: Export, person: SignedIn, spoken: Speech) -> dict[str, Any]:
     return {
         "what": spoken.say(WHAT[export.what]),
         "format": export.form,
+        "since": spoken.iso(export.since),
         "first": spoken.day(export.since),
+        "until": spoken.iso(last),
         "last": spoken.day(last),
         "state": STATES[export.state],
         "expected": export.expected,
