@@ -17,7 +17,7 @@ class TurnedAway:
     """One per process. Every refusal is noted alike; whether it names anybody is looked up later."""
 
     def __init__(self, process: Process) -> None:
-        self._pool, self._clock = process.pool, process.clock
+        self._pool, self._clock, self._log = process.pool, process.clock, process.log
         self._collected = Collected()
         self._writing: asyncio.Task[None] | None = None
         self._refused = process.metrics.counter(
@@ -68,7 +68,13 @@ class TurnedAway:
             try:
                 await self._settle(taken)
             except DATABASE_GONE:
-                self._lost.inc(sum(tally.attempts for tally in taken.values()))
+                self._lose(taken)
+            except Exception:  # noqa: BLE001 - whatever it is, it belongs to nobody who waits
+                self._log.exception("login_failures.failed")
+                self._lose(taken)
+
+    def _lose(self, taken: dict[Attempt, Tally]) -> None:
+        self._lost.inc(sum(tally.attempts for tally in taken.values()))
 
     async def _settle(self, taken: dict[Attempt, Tally]) -> None:
         outcome = sort_out(taken, await login_failures.named(self._pool, taken))
