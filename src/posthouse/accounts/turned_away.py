@@ -72,6 +72,8 @@ class TurnedAway:
             except Exception:  # noqa: BLE001 - whatever it is, it belongs to nobody who waits
                 self._log.exception("login_failures.failed")
                 self._lose(taken)
+            if self._collected:  # somebody tries in earnest: what comes within a moment is written together
+                await asyncio.sleep(limits.LOGIN_FAILURES_APART_S)
 
     def _lose(self, taken: dict[Attempt, Tally]) -> None:
         self._lost.inc(sum(tally.attempts for tally in taken.values()))

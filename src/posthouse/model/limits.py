@@ -261,6 +261,7 @@ SIGN_IN_SOURCE_BURST: Final = (
 )
 SIGN_IN_SOURCE_INTERVAL_S: Final = 10.0
 ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
+LOGIN_FAILURES_APART_S: Final = 0.5  # between two writes of a process while more keep coming
 LOGIN_FAILURES_PENDING: Final = 1_000  # kinds of refused login a process collects while it writes those before
 LOGIN_FAILURES_A_DAY: Final = 5_000  # rows of one workspace: by account, address, reason and quarter of an hour
 LOGIN_FAILURES_KEPT_DAYS: Final = 90
