@@ -17,6 +17,7 @@ from posthouse.delivery.gate import Gate
 from posthouse.delivery.holding import Held
 from posthouse.delivery.line import Line
 from posthouse.delivery.path import Path
+from posthouse.delivery.prepare import Soon
 from posthouse.delivery.rates import parse
 from posthouse.delivery.rules import Limits, Rulebook
 from posthouse.delivery.settle import Tried
@@ -189,6 +190,7 @@ class ScriptedDesk:
     wakes: int = 0  # how often a path asked for more mail
     line: Line = field(default_factory=Line)
     suppressed_addresses: set[str] = field(default_factory=set)
+    soon: dict[str, list[str]] = field(default_factory=dict)  # by address: what was said to go next
 
     def now(self) -> datetime:
         return START + timedelta(seconds=_now())
@@ -205,7 +207,8 @@ class ScriptedDesk:
     async def suppressed(self, held: Sequence[Held]) -> list[Held]:
         return [one for one in held if one.mail.address in self.suppressed_addresses]
 
-    async def prepare(self, claimed: Claimed) -> tuple[Envelope, bytes]:
+    async def prepare(self, claimed: Claimed, soon: Soon) -> tuple[Envelope, bytes]:
+        self.soon[claimed.address] = [mail.address for mail in soon(7)]
         if claimed.recipient_id in self.unprepared:
             raise RuntimeError("broken")
         return Envelope("", (claimed.address,), (b"",)), b""

@@ -3,8 +3,8 @@
 The flow of one mail: `dispatch.Dispatcher` has `destinations` read what is ready for its pool and where it goes -> `ownership.Owned` says
 which groups of sites are this process's -> `site.Site` and `fairness` (pure) say how much each workspace may add -> it claims that
 much (short transaction; attempt counted and worker written) -> suppressed? -> a session of a `path.Path` takes the mail in priority
-order when the `gate.Gate` lets it -> `prepare.Preparer` unpacks, signs (`signing`, when there
-is much with a process of its own, `signer`) and addresses it -> `courier_mx` talks SMTP -> `settle.judge`
+order when the `gate.Gate` lets it -> `prepare.Preparer` unpacks, signs (`signing`: what goes next along with it where eight signatures
+cost as much as three, `together`, elsewhere when there is much in a process of its own, `signer`) and addresses it -> `courier_mx` talks SMTP -> `settle.judge`
 (pure) turns what was said into state, event and attempt, `retry.next_attempt` (pure) says when to try again, the gate is told of
 refusals -> `settle.Settler` writes many of them in one transaction.
 

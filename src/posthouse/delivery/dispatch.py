@@ -25,7 +25,7 @@ from posthouse.delivery.holding import Held
 from posthouse.delivery.lease import Lease
 from posthouse.delivery.line import Line
 from posthouse.delivery.ownership import Owned
-from posthouse.delivery.prepare import Preparer
+from posthouse.delivery.prepare import Preparer, Soon
 from posthouse.delivery.retry import RetrySchedule
 from posthouse.delivery.routes import Routes
 from posthouse.delivery.settle import Ended, Settler, Tried
@@ -331,9 +331,9 @@ class Dispatcher:
         await self._end_suppressed(reasons)
         return list(reasons)
 
-    async def prepare(self, mail: Claimed) -> tuple[Envelope, bytes]:
+    async def prepare(self, mail: Claimed, soon: Soon) -> tuple[Envelope, bytes]:
         """The envelope and the signature in it."""
-        return await self._preparer.prepare(mail, self._pool)
+        return await self._preparer.prepare(mail, self._pool, soon)
 
     async def tried(self, held: Held, tried: Tried) -> None:
         """Hands an attempt over to be written down."""

@@ -4,11 +4,14 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field
+from typing import Final
 from uuid import UUID
 
 from posthouse.delivery.fairness import Turns
 from posthouse.model.values import dataclass
 from posthouse.outbox.claims import Claimed
+
+_NEAR: Final = 31  # five levels of the heap: the smallest n are within its first n levels
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +56,11 @@ class Holding:
         if not self.heap:
             self.turns.forget()
         return held
+
+    def next(self, number: int) -> list[Held]:
+        """About the next ones, in order: the first five for certain, the others nearly always."""
+        near = sorted(self.heap[:_NEAR], key=lambda entry: entry[:3])
+        return [held for *_, held in near[:number]]
 
     def all(self) -> Iterator[Held]:
         """All of them, in no order."""

@@ -20,6 +20,7 @@ from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.model.words import Pool
 from posthouse.outbox import claims, enqueue, suspensions, workers
+from posthouse.runtime import crypto_mb
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
 
@@ -41,7 +42,8 @@ async def serve(process: Process, courier: Courier, random: Random) -> None:
     pools = [pool for pool in Pool if process.role in (pool, ALL_POOLS)]
     shaping = ShapingFile(process.settings, process.log)
     async with Directory.open(process) as directory, contextlib.AsyncExitStack() as leases:
-        preparer = Preparer(process, directory, await leases.enter_async_context(signing.opened(process.log)))
+        lanes = crypto_mb.lanes() if process.settings.delivery.sign_together else None
+        preparer = Preparer(process, directory, await leases.enter_async_context(signing.opened(process.log, lanes)))
         desks = [
             _Desk(
                 process,

@@ -31,12 +31,14 @@ from posthouse.delivery.sources import Source
 from posthouse.delivery.transcript import as_text
 from posthouse.model.outcome import Outcome, Reply, Stage
 from posthouse.model.values import dataclass
+from posthouse.outbox.claims import Claimed
 from posthouse.runtime.postgres import DATABASE_GONE
 
 SUSPEND_FIRST_S: Final = 15.0
 SUSPEND_CAP_S: Final = 900.0
 ASK_AGAIN_S: Final = 0.5  # mail in hand for longer is looked up among the suppressions once more before it is dialled
 OPEN_FOR_S: Final = 0.5  # a connection is only opened, or kept, for mail that may go this soon
+SOON_S: Final = 0.25  # what goes within this time is signed along with the mail that goes now
 _SMOOTHING: Final = 0.2  # weight of the newest mail in the moving average of seconds per mail
 _OUR_FAULT: Final = Reply(451, "4.3.0", "internal error on our side; it is in the log")
 
@@ -335,7 +337,7 @@ class Path:
         return held not in ended
 
     async def _send(self, held: Held, connection: Connection | None, started_at: datetime) -> Connection | None:
-        envelope, signature = await self._desk.prepare(held.mail)
+        envelope, signature = await self._desk.prepare(held.mail, self._soon)
         while True:
             asked = self._desk.monotonic()
             usable = await self._usable(held, connection)
@@ -355,6 +357,11 @@ class Path:
         await self._desk.tried(held, await self._weigh(tried))
         self.scale()
         return usable
+
+    def _soon(self, most: int) -> list[Claimed]:
+        """Mail that goes within the next moments, about in order."""
+        number = min(most, int(self.mails_per_s(self._desk.monotonic()) * SOON_S))
+        return [held.mail for held in self._queue.next(number)]
 
     async def _usable(self, held: Held, connection: Connection | None) -> Connection | ConnectFailure:
         demands = held.mail.message.verified_tls

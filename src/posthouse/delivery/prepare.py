@@ -1,9 +1,10 @@
 """Makes a claimed mail ready for the wire: opens its body, signs it, and gives it its own return path."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
@@ -17,10 +18,14 @@ from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process
 from posthouse.wire import dkim, headers, verp
 from posthouse.wire.addresses import is_ascii
+from posthouse.wire.dkim import Draft
 from posthouse.wire.dkim_keys import SigningKey
 from posthouse.wire.verp import Purpose
 
-_CACHE: Final = 64  # signed messages kept for their other recipients: claims come in runs of the same message
+_KEPT_OCTETS: Final = 8_000_000  # of signed messages, for their other recipients (claims come in runs of the same message) and for what goes next
+
+_Wanted: TypeAlias = tuple[UUID, Pool | None]
+Soon: TypeAlias = Callable[[int], list[Claimed]]  # up to so many mails that go right after this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,14 @@ class Signed:
     """A message as it goes over the wire: the DKIM-Signature fields (and CFBL fields they cover), then the content."""
 
     signature: bytes
+    content: bytes
+
+
+class _Draft(NamedTuple):
+    """A message before its signatures."""
+
+    fields: list[Draft]
+    complaints: bytes
     content: bytes
 
 
@@ -39,12 +52,13 @@ class Preparer:
         self._directory = directory
         self._signing = signing
         self._secret = process.vault.derive("return-path")
-        self._signed: OrderedDict[tuple[UUID, Pool | None], Signed] = OrderedDict()
-        self._under_way: dict[tuple[UUID, Pool | None], asyncio.Event] = {}  # set when it is signed, or will not be
+        self._signed: OrderedDict[_Wanted, Signed] = OrderedDict()
+        self._octets = 0  # of their contents
+        self._under_way: dict[_Wanted, asyncio.Event] = {}  # set when it is signed, or will not be
 
-    async def prepare(self, mail: Claimed, pool: Pool | None = None) -> tuple[Envelope, bytes]:
+    async def prepare(self, mail: Claimed, pool: Pool | None, soon: Soon) -> tuple[Envelope, bytes]:
         """The envelope for one recipient, signed with the keys of the pool it leaves by, and the signature fields in it."""
-        signed = await self._sign(mail, pool)
+        signed = await self._sign(mail, pool, soon)
         mail_from = await self._return_path(mail)
         envelope = Envelope(
             mail_from=mail_from,
@@ -65,8 +79,8 @@ class Preparer:
         own = await self._directory.bounce_domain(mail.workspace_id, sender.rpartition("@")[2])
         return f"{local}@{own or self._process.settings.bounce_domain}"
 
-    async def _sign(self, mail: Claimed, pool: Pool | None) -> Signed:
-        """Signs a message once for all its recipients that are sent at about the same time."""
+    async def _sign(self, mail: Claimed, pool: Pool | None, soon: Soon) -> Signed:
+        """Signs a message once for all its recipients that are sent at about the same time, and with it what goes next."""
         wanted = (mail.message.message_id, pool)
         while (known := self._signed.get(wanted)) is None and (under_way := self._under_way.get(wanted)) is not None:
             await under_way.wait()
@@ -74,22 +88,51 @@ class Preparer:
             return known
         content = await self._content(mail)
         if len(content) > HELD_BODY_OCTETS:
-            return await self._signed_anew(mail, pool, content)
-        done = self._under_way[wanted] = asyncio.Event()
+            return (await self._signed_anew([await self._draft(mail, pool, content)]))[0]
+        also = self._next(soon, pool)
+        done = asyncio.Event()
+        self._under_way |= dict.fromkeys([wanted, *also], done)
         try:
-            signed = self._signed[wanted] = await self._signed_anew(mail, pool, content)
+            drafts = {wanted: await self._draft(mail, pool, content)}
+            for key, other in also.items():
+                with contextlib.suppress(Exception):  # it is told when its own turn has come
+                    if len(content := await self._content(other)) <= HELD_BODY_OCTETS:
+                        drafts[key] = await self._draft(other, pool, content)
+            for key, signed in zip(drafts, await self._signed_anew(list(drafts.values())), strict=True):
+                self._keep(key, signed)
         finally:
-            self._under_way.pop(wanted, None)
+            for key in (wanted, *also):
+                self._under_way.pop(key, None)
             done.set()
-        if len(self._signed) > _CACHE:
-            self._signed.popitem(last=False)
-        return signed
+        return self._signed[wanted]
 
-    async def _signed_anew(self, mail: Claimed, pool: Pool | None, content: bytes) -> Signed:
+    def _next(self, soon: Soon, pool: Pool | None) -> dict[_Wanted, Claimed]:
+        """What is worth signing along: other messages that are at hand and that nobody has begun with."""
+        if self._signing.at_once == 1:
+            return {}
+        found = {(mail.message.message_id, pool): mail for mail in soon(self._signing.at_once - 1)}
+        return {
+            key: mail
+            for key, mail in found.items()
+            if mail.message.stored is not None and key not in self._signed and key not in self._under_way
+        }
+
+    def _keep(self, key: _Wanted, signed: Signed) -> None:
+        self._signed[key] = signed
+        self._octets += len(signed.content)
+        while self._octets > _KEPT_OCTETS:
+            _, oldest = self._signed.popitem(last=False)
+            self._octets -= len(oldest.content)
+
+    async def _draft(self, mail: Claimed, pool: Pool | None, content: bytes) -> _Draft:
         keys = await self._directory.signing_keys(mail.workspace_id, mail.message.sender.rpartition("@")[2], pool)
         complaints = await self._complaint_fields(mail, keys, content)
         drafts = dkim.drafts(complaints + content if complaints else content, keys, self._process.clock.now())
-        return Signed(await self._signing.sign(drafts) + complaints, content)
+        return _Draft(drafts, complaints, content)
+
+    async def _signed_anew(self, drafts: Sequence[_Draft]) -> list[Signed]:
+        made = await self._signing.sign([each.fields for each in drafts])
+        return [Signed(fields + each.complaints, each.content) for fields, each in zip(made, drafts, strict=True)]
 
     async def _complaint_fields(self, mail: Claimed, keys: Sequence[SigningKey], content: bytes) -> bytes:
         """Where receivers may send complaints without being asked to (RFC 9477), for mail that is sent to many.

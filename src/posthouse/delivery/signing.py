@@ -1,7 +1,7 @@
-"""Signs mail: in this process while there is little of it, in a `signer` of its own when there is much.
+"""Signs mail: several at once where the processor can (`together`); elsewhere in a `signer` of its own when there is much.
 
-An RSA signature is two fifths of what a mail costs a delivery process, and the only part of it that another core can do. Threads do
-not help: what lets go of the interpreter for a quarter of a millisecond waits longer than that to have it back.
+One by one, an RSA signature is two fifths of what a mail costs a delivery process, and the only part of it that another core can do.
+Threads do not help: what lets go of the interpreter for a quarter of a millisecond waits longer than that to have it back.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, cast
 
 from posthouse.delivery.signer import ANSWER, DIGEST, HEADER, KEY
+from posthouse.delivery.together import Together
+from posthouse.runtime.crypto_mb import Lanes
 from posthouse.runtime.log import Logger
 from posthouse.wire import dkim, dkim_keys
 from posthouse.wire.dkim import Draft
@@ -28,10 +30,11 @@ _MODULE: Final = "posthouse.delivery.signer"
 
 
 class Signing:
-    """One per process. Only RSA goes to the signer: Ed25519 costs no more than the way there and back."""
+    """One per process. Only RSA goes to a signer: Ed25519 costs no more than the way there and back."""
 
-    def __init__(self, log: Logger) -> None:
+    def __init__(self, log: Logger, lanes: Lanes | None) -> None:
         self._log = log
+        self._together = Together(lanes)
         self._loop = asyncio.get_running_loop()
         self._cores = len(os.sched_getaffinity(0))
         self._second, self._signed = 0.0, 0
@@ -44,9 +47,19 @@ class Signing:
         """Whether there is a signer now."""
         return self._link is not None and self._link.is_open
 
-    async def sign(self, drafts: Sequence[Draft]) -> bytes:
-        """The finished fields of these drafts, in their order."""
-        return b"".join([dkim.finished(draft, await self._signature(draft)) for draft in drafts])
+    @property
+    def at_once(self) -> int:
+        """So many messages are best signed in one call."""
+        return self._together.most
+
+    async def sign(self, messages: Sequence[Sequence[Draft]]) -> list[bytes]:
+        """The finished fields of each message, in their order."""
+        if self._together.most > 1:
+            made = iter(self._together.sign([draft for drafts in messages for draft in drafts]))
+            return [b"".join([dkim.finished(draft, next(made)) for draft in drafts]) for drafts in messages]
+        return [
+            b"".join([dkim.finished(draft, await self._signature(draft)) for draft in drafts]) for drafts in messages
+        ]
 
     async def close(self) -> None:
         """Ends the signer, if there is one. Nobody waits for a signature any more."""
@@ -211,9 +224,9 @@ class _Link(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def opened(log: Logger) -> AsyncIterator[Signing]:
+async def opened(log: Logger, lanes: Lanes | None) -> AsyncIterator[Signing]:
     """What signs for a process, while the block runs."""
-    signing = Signing(log)
+    signing = Signing(log, lanes)
     try:
         yield signing
     finally:

@@ -15,6 +15,7 @@ How a process comes to life, in order:
     embedded     initdb and postgres from the installed wheel, as root or not, restarted when killed
     vault        data keys under a key-encryption key that never is in the database
     backup       the whole installation into one `archive` and back, through pg_dump and pg_restore (`dump`)
+    crypto_mb    a library that makes eight signatures at once, where the processor can
     dns, https   what strangers publish: names, and files by name, bounded and never from inside
     http_post    telling strangers: POST to an address they chose; `reach` says which addresses may be dialled for either
     health       the small HTTP port of each process: /healthz, /readyz, /metrics

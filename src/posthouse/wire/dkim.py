@@ -34,6 +34,7 @@ _SIGNED_IF_PRESENT: Final = (
 )  # fmt: skip
 _PADDING: Final = PKCS1v15()
 _SHA256: Final = Prehashed(hashes.SHA256())
+_SHA256_INFO: Final = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017 9.2 note 1
 _LINE_CHARS: Final = 76
 _NAMED: Final = frozenset(_OVERSIGNED + _SIGNED_IF_PRESENT)
 _LAYOUTS: Final = 256  # kept: the mails of one program have the same fields in the same order
@@ -88,6 +89,11 @@ def sign_digest(key: SigningKey, digest: bytes) -> bytes:
     if isinstance(key.private_key, RSAPrivateKey):
         return key.private_key.sign(digest, _PADDING, _SHA256)
     return key.private_key.sign(digest)
+
+
+def padded(digest: bytes, octets: int) -> bytes:
+    """What RSA signs for this SHA-256 under a modulus of so many octets: EMSA-PKCS1-v1_5 (RFC 8017 9.2)."""
+    return b"\0\1%s\0%s%s" % (b"\xff" * (octets - len(_SHA256_INFO) - len(digest) - 3), _SHA256_INFO, digest)
 
 
 def _signed_header(found: Sequence[Field]) -> tuple[bytes, bytes]:

@@ -488,3 +488,30 @@ def test_a_slow_rate_is_told_in_mails_a_second() -> None:
         path.empty()
 
     play(scene)
+
+
+def test_what_goes_within_the_next_moments_is_known_when_a_mail_is_prepared() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        desk.courier.seconds = 0.01
+        path = desk.path(ONE)
+        sent = mails(40)
+        path.add(sent)
+        await until(lambda: len(desk.outcomes) == 40)
+        addresses = [held.mail.address for held in sent]
+        first, later = addresses[0], addresses[20]
+        assert desk.soon[first] == [], "nobody knows yet how fast it goes"
+        assert desk.soon[later] == addresses[21:28]
+        assert desk.soon[addresses[-1]] == []
+
+    play(scene)
+
+
+def test_what_has_to_wait_for_a_rate_is_not_said_to_go_next() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        path = desk.path(replace(ONE, mail_rates=(parse("60/min"),)))
+        path.add(mails(5))
+        await until(lambda: len(desk.outcomes) == 3)
+        assert set(map(tuple, desk.soon.values())) == {()}
+        path.empty()
+
+    play(scene, seconds=10.0)

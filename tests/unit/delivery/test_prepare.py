@@ -1,7 +1,8 @@
 """A message is signed once for the recipients it is sent to at about the same time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from posthouse.accounts.directory import Directory
+from posthouse.delivery import prepare as module
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.signing import Signing
 from posthouse.model.limits import HELD_BODY_OCTETS
@@ -33,18 +35,19 @@ class SlowSigning:
     """Signs when it is let; breaks when it is told to."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.asked: list[int] = []  # messages at a time
+        self.at_once = 1
         self.drafts: Sequence[Draft] = ()
         self.may = asyncio.Event()
         self.breaks = False
 
-    async def sign(self, drafts: Sequence[Draft]) -> bytes:
-        self.asked += 1
-        self.drafts = drafts
+    async def sign(self, messages: Sequence[Sequence[Draft]]) -> list[bytes]:
+        self.asked.append(len(messages))
+        self.drafts = messages[0]
         await self.may.wait()
         if self.breaks:
             raise ValueError("no key")
-        return b"DKIM-Signature: %d\r\n" % len(drafts)
+        return [b"DKIM-Signature: %d\r\n" % len(drafts) for drafts in messages]
 
 
 class StubDirectory:
@@ -71,6 +74,17 @@ def preparer() -> tuple[Preparer, SlowSigning]:
     return Preparer(cast("Process", process), cast("Directory", StubDirectory()), cast("Signing", signing)), signing
 
 
+def nothing(_: int) -> list[Claimed]:
+    """Nothing else is waiting."""
+    return []
+
+
+def after(mails: list[Claimed], one: Claimed) -> Callable[[int], list[Claimed]]:
+    """What goes after this one."""
+    rest = mails[mails.index(one) + 1 :]
+    return lambda most: rest[:most]
+
+
 def recipients(number: int, octets: int = 100) -> list[Claimed]:
     content = b"From: ann@example.test\r\n\r\n" + b"x" * octets + b"\r\n"
     encoding, stored = bodies.pack(content, None)
@@ -85,18 +99,18 @@ async def test_one_signature_serves_all_recipients_each_with_a_return_path_of_it
     preparer: tuple[Preparer, SlowSigning],
 ) -> None:
     prepare, signing = preparer
-    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(20)]
+    asked = [asyncio.create_task(prepare.prepare(mail, None, nothing)) for mail in recipients(20)]
     await asyncio.sleep(0)
     signing.may.set()
     made = await asyncio.gather(*asked)
-    assert signing.asked == 1
+    assert signing.asked == [1]
     assert {signature for _, signature in made} == {b"DKIM-Signature: 1\r\n"}
     assert len({envelope.mail_from for envelope, _ in made}) == 20
 
 
 async def test_when_the_first_fails_the_others_try_for_themselves(preparer: tuple[Preparer, SlowSigning]) -> None:
     prepare, signing = preparer
-    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(3)]
+    asked = [asyncio.create_task(prepare.prepare(mail, None, nothing)) for mail in recipients(3)]
     await asyncio.sleep(0)
     signing.breaks = True
     signing.may.set()
@@ -106,20 +120,90 @@ async def test_when_the_first_fails_the_others_try_for_themselves(preparer: tupl
 
 async def test_when_the_first_is_cut_off_the_next_one_signs(preparer: tuple[Preparer, SlowSigning]) -> None:
     prepare, signing = preparer
-    asked = [asyncio.create_task(prepare.prepare(mail)) for mail in recipients(3)]
+    asked = [asyncio.create_task(prepare.prepare(mail, None, nothing)) for mail in recipients(3)]
     await asyncio.sleep(0)
     asked[0].cancel()
     signing.may.set()
     assert len(await asyncio.gather(*asked[1:])) == 2
-    assert signing.asked == 2
+    assert signing.asked == [1, 1]
 
 
 async def test_large_messages_are_not_kept(preparer: tuple[Preparer, SlowSigning]) -> None:
     prepare, signing = preparer
     signing.may.set()
     for mail in recipients(2, HELD_BODY_OCTETS + 1):
-        await prepare.prepare(mail)
-    assert signing.asked == 2
+        await prepare.prepare(mail, None, nothing)
+    assert signing.asked == [1, 1]
+
+
+async def test_what_goes_next_is_signed_along_and_once(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    signing.at_once = 8
+    mails = [recipients(1)[0] for _ in range(20)]
+    asked = [asyncio.create_task(prepare.prepare(mail, None, after(mails, mail))) for mail in mails]
+    await asyncio.sleep(0)
+    signing.may.set()
+    made = await asyncio.gather(*asked)
+    assert signing.asked == [8, 8, 4]
+    assert [envelope.recipients for envelope, _ in made] == [(mail.address,) for mail in mails]
+    assert [envelope.content[1] for envelope, _ in made] == [
+        bodies.unpack(mail.message.encoding, mail.message.stored or b"", bytes) for mail in mails
+    ]
+
+
+async def test_nothing_is_signed_along_where_one_after_the_other_is_as_fast(
+    preparer: tuple[Preparer, SlowSigning],
+) -> None:
+    prepare, signing = preparer
+    signing.may.set()
+    mails = [recipients(1)[0] for _ in range(3)]
+    await prepare.prepare(mails[0], None, after(mails, mails[0]))
+    assert signing.asked == [1]
+
+
+async def test_other_recipients_of_one_message_are_no_second_message(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    signing.at_once = 8
+    signing.may.set()
+    mails = recipients(5)
+    for mail in mails:
+        await prepare.prepare(mail, None, after(mails, mail))
+    assert signing.asked == [1]
+
+
+async def test_what_cannot_be_opened_or_is_large_waits_for_its_own_turn(
+    preparer: tuple[Preparer, SlowSigning],
+) -> None:
+    prepare, signing = preparer
+    signing.at_once = 8
+    signing.may.set()
+    first, broken, large, last = (
+        recipients(1)[0],
+        recipients(1)[0],
+        recipients(1, HELD_BODY_OCTETS + 1)[0],
+        recipients(1)[0],
+    )
+    broken = replace(broken, message=replace(broken.message, encoding=bodies.ZSTD, stored=b"not packed"))
+    mails = [first, broken, large, last]
+    await prepare.prepare(first, None, after(mails, first))
+    assert signing.asked == [2]
+    with pytest.raises(Exception, match="frame"):
+        await prepare.prepare(broken, None, nothing)
+    await prepare.prepare(large, None, nothing)
+    await prepare.prepare(last, None, nothing)
+    assert signing.asked == [2, 1]
+
+
+async def test_no_more_is_kept_than_its_share_of_memory(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, signing = preparer
+    signing.may.set()
+    monkeypatch.setattr(module, "_KEPT_OCTETS", 1_000)
+    one, two = recipients(1, 600)[0], recipients(1, 600)[0]
+    for mail in (one, two, two, one):
+        await prepare.prepare(mail, None, nothing)
+    assert signing.asked == [1, 1, 1]
 
 
 def marketing(content: bytes = b"From: ann@example.test\r\n\r\nhi\r\n", sender: str = "ann@example.test") -> Claimed:
@@ -135,7 +219,7 @@ async def test_marketing_names_where_complaints_go_and_the_signature_covers_it(
     monkeypatch.setattr(StubDirectory, "own", "bounces.example.test")
     signing.may.set()
     mail = marketing()
-    envelope, fields = await prepare.prepare(mail)
+    envelope, fields = await prepare.prepare(mail, None, nothing)
     block, _ = headers.split(b"".join(envelope.content))
     value, feedback_id = headers.first(block, "CFBL-Address"), headers.first(block, "CFBL-Feedback-ID")
     assert value
@@ -168,7 +252,7 @@ async def test_no_address_for_complaints_is_named_that_receivers_would_not_belie
     prepare, signing = preparer
     monkeypatch.setattr(StubDirectory, "own", own)
     signing.may.set()
-    _, fields = await prepare.prepare(marketing(content, sender))
+    _, fields = await prepare.prepare(marketing(content, sender), None, nothing)
     assert fields == b"DKIM-Signature: 1\r\n"
 
 
@@ -178,5 +262,5 @@ async def test_single_messages_have_no_address_for_complaints(
     prepare, signing = preparer
     monkeypatch.setattr(StubDirectory, "own", "bounces.example.test")
     signing.may.set()
-    _, fields = await prepare.prepare(recipients(1)[0])
+    _, fields = await prepare.prepare(recipients(1)[0], None, nothing)
     assert fields == b"DKIM-Signature: 1\r\n"

@@ -18,6 +18,7 @@ from tests.lab_servers import until
 from posthouse.delivery import signing
 from posthouse.delivery.signer import ANSWER, DIGEST, HEADER, KEY
 from posthouse.delivery.signing import Signing
+from posthouse.runtime import crypto_mb
 from posthouse.wire import dkim, dkim_keys
 from posthouse.wire.dkim_keys import Algorithm, SigningKey
 
@@ -37,7 +38,7 @@ def here(number: int, keys: tuple[SigningKey, ...] = (RSA, ED25519)) -> bytes:
 
 
 async def there(signing: Signing, number: int, keys: tuple[SigningKey, ...] = (RSA, ED25519)) -> bytes:
-    return await signing.sign(dkim.drafts(message(number), keys, NOW))
+    return (await signing.sign([dkim.drafts(message(number), keys, NOW)]))[0]
 
 
 def signers() -> list[psutil.Process]:
@@ -53,7 +54,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def busy(cores: None) -> AsyncIterator[Signing]:
     """One that has had so much to do that it has a signer beside it."""
-    async with signing.opened(structlog.get_logger()) as opened:
+    async with signing.opened(structlog.get_logger(), None) as opened:
         await asyncio.gather(*(there(opened, number) for number in range(60)))
         await until(lambda: opened.is_beside)
         yield opened
@@ -61,7 +62,7 @@ async def busy(cores: None) -> AsyncIterator[Signing]:
 
 
 async def test_a_few_mails_are_signed_in_the_process_itself(cores: None) -> None:
-    async with signing.opened(structlog.get_logger()) as opened:
+    async with signing.opened(structlog.get_logger(), None) as opened:
         assert [await there(opened, number) for number in range(20)] == [here(number) for number in range(20)]
         assert not opened.is_beside
         assert signers() == []
@@ -69,7 +70,7 @@ async def test_a_few_mails_are_signed_in_the_process_itself(cores: None) -> None
 
 async def test_on_a_single_core_there_is_no_signer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    async with signing.opened(structlog.get_logger()) as opened:
+    async with signing.opened(structlog.get_logger(), None) as opened:
         for number in range(200):
             await there(opened, number)
         assert signers() == []
@@ -155,6 +156,18 @@ async def test_a_signer_whose_process_was_killed_ends_without_a_word() -> None:
 
 async def test_where_none_can_be_started_the_process_signs_itself(cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing, "sys", SimpleNamespace(executable="/nowhere"))
-    async with signing.opened(structlog.get_logger()) as opened:
+    async with signing.opened(structlog.get_logger(), None) as opened:
         made = await asyncio.gather(*(there(opened, number) for number in range(200)))
         assert made == [here(number) for number in range(200)]
+
+
+async def test_where_several_are_signed_at_once_no_signer_is_needed(cores: None) -> None:
+    lanes = crypto_mb.lanes()
+    if lanes is None:
+        pytest.skip("this processor has no AVX-512 IFMA")
+    async with signing.opened(structlog.get_logger(), lanes) as opened:
+        assert opened.at_once == 8
+        many = [dkim.drafts(message(number), (RSA, ED25519), NOW) for number in range(200)]
+        assert await opened.sign(many) == [here(number) for number in range(200)]
+        assert not opened.is_beside
+        assert signers() == []
