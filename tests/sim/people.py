@@ -143,6 +143,7 @@ def _submitter(number: int) -> Submitter:
         name="simulation",
         scopes=frozenset({Scope.SEND}),
         any_domain=True,
+        postal_address="1 Example Street",
     )
 
 

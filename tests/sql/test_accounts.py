@@ -493,6 +493,7 @@ class TestBootstrap:
             keys = await directory.signing_keys(made.workspace_id, "any.test")
             assert [(key.domain, key.selector) for key in keys] == [("any.test", "lab"), ("any.test", "labed")]
             assert set(await bootstrap.lab_keys(process.pool)) == {"lab", "labed"}
+            assert submitter.postal_address == bootstrap.LAB_ADDRESS
 
     async def test_a_start_without_the_lab_ends_what_the_lab_allowed(self, make_process, process, database) -> None:
         made = await bootstrap.ensure(make_process(lab={"enabled": True}))
@@ -502,6 +503,7 @@ class TestBootstrap:
             assert await directory.by_network("127.0.0.1") is None
             assert await directory.signing_keys(made.workspace_id, "any.test") == ()
         assert await bootstrap.lab_keys(database) == {}
+        assert (await workspaces.listing(database))[0].postal_address == ""
         again = await bootstrap.ensure(make_process(lab={"enabled": True}))
         assert again.api_key == made.api_key
         async with Directory.open(process) as directory:

@@ -3,7 +3,7 @@
 The lab's secrets are derived from the key-encryption key, so a second start prints the same ones and none of them is stored.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from posthouse.accounts.dns_records import Check, PublishedKey, Purpose
 from posthouse.accounts.networks import network_of
 from posthouse.accounts.terms import CredentialKind, Granted
 from posthouse.accounts.users import Member
-from posthouse.accounts.workspaces import Workspace
+from posthouse.accounts.workspaces import Preferences, Workspace
 from posthouse.model.words import Role, Scope
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, transaction
@@ -24,6 +24,8 @@ from posthouse.runtime.vault import Vault
 SQL = queries.load(__package__)
 
 ACTOR: Final = "posthouse"
+LAB_ADDRESS: Final = "Posthouse Lab, 1 Example Street, Exampletown"
+"""What marketing of the lab says of where its sender is reached by post; nobody is there."""
 _ALL_SCOPES: Final = frozenset(Scope)
 _SEND: Final = frozenset({Scope.SEND})
 _LOOPBACK: Final = tuple(block for block in map(network_of, ("127.0.0.1/32", "::1/128")) if block)
@@ -114,11 +116,13 @@ async def _close_lab(process: Process) -> None:
     for row in await process.pool.fetch(SQL.any_domain_credentials):
         async with changes.making(process, row["workspace_id"], ACTOR, operator=True) as change:
             await credentials.revoke(change, row["credential_id"])
+            await _move(change, LAB_ADDRESS, "")
 
 
 async def _open_lab(change: Change, workspace: Workspace) -> _Secrets:
     wanted = _Secrets.derive(change.vault, workspace)
     await _ensure_lab_key(change)
+    await _move(change, "", LAB_ADDRESS)
     known = await credentials.listing(change.connection, change.workspace_id)
     live = [each for each in known if each.any_domain and not each.revoked_at]
     await _ensure(change, live, CredentialKind.API_KEY, Granted("Lab", _ALL_SCOPES), Secret("", wanted.api_key))
@@ -127,6 +131,13 @@ async def _open_lab(change: Change, workspace: Workspace) -> _Secrets:
     loopback = Granted("This machine, without AUTH", _SEND, networks=_LOOPBACK, without_auth=True)
     await _ensure(change, live, CredentialKind.SMTP, loopback, Secret("", ""))
     return wanted
+
+
+async def _move(change: Change, old: str, new: str) -> None:
+    """Replaces the workspace's postal address, where it is still this one."""
+    workspace = await workspaces.find(change.connection, change.workspace_id)
+    if workspace is not None and workspace.postal_address == old:
+        await workspaces.update(change, replace(Preferences.of(workspace), postal_address=new))
 
 
 async def _ensure(

@@ -131,6 +131,7 @@ class Directory:
             own_address=person.user.email,
             priority_allowed=workspace.priority_enabled,
             default_priority=workspace.default_priority,
+            postal_address=workspace.postal_address,
         )
 
     async def may_send_as(self, submitter: Submitter, domain: str) -> bool:

@@ -73,6 +73,7 @@ def grant_of(row: Record) -> Grant:
             default_class=MailClass(row["mail_class"]),
             priority_allowed=row["priority_enabled"],
             default_priority=row["default_priority"],
+            postal_address=row["postal_address"],
         ),
         tuple(row["networks"]),
     )

@@ -27,7 +27,7 @@ INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3);
 -- name: update_workspace
 UPDATE workspaces SET name = $2, default_priority = $3, priority_enabled = $4, encrypt_bodies = $5, support_contact = $6,
                       class_policy = $7, mass_policy = $8, failure_notices = $9, allow_lists = $10, strict_optout = $11,
-                      domain_policy = $12
+                      domain_policy = $12, postal_address = $13
 WHERE workspace_id = $1;
 
 -- name: members
@@ -128,14 +128,14 @@ UPDATE data_keys SET wrapped_key = $3, kek_id = $4 WHERE workspace_id = $1 AND k
 -- name: grant_by_secret
 -- A live credential by what its owner showed. The caller still compares hash, user name and network.
 SELECT c.workspace_id, w.number, c.credential_id, c.kind, c.name, c.hint, c.secret_hash, c.scopes, c.domains, c.networks,
-       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority
+       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority, w.postal_address
 FROM workspaces w JOIN credentials c USING (workspace_id)
 WHERE w.number = $1 AND c.kind = $2 AND c.secret_hash = $3 AND c.revoked_at IS NULL AND NOT c.without_auth;
 
 -- name: grants_by_network
 -- Cross-workspace read: every live credential that stands for a network, oldest first.
 SELECT c.workspace_id, w.number, c.credential_id, c.kind, c.name, c.hint, c.secret_hash, c.scopes, c.domains, c.networks,
-       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority
+       c.any_domain, c.mail_class, w.priority_enabled, w.default_priority, w.postal_address
 FROM workspaces w JOIN credentials c USING (workspace_id)
 WHERE c.without_auth AND c.revoked_at IS NULL ORDER BY c.credential_id;
 

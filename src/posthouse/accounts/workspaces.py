@@ -37,6 +37,7 @@ class Workspace:
     bounce_processing: bool = True
     strict_optout: bool = False
     domain_policy: DomainPolicy = DomainPolicy.WARN
+    postal_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Preferences:
     `class_policy` is about mail from a domain meant for other classes, `mass_policy` about mass mail sent as single messages;
     `failure_notices` tells senders by mail when theirs was not delivered; `allow_lists` notes certifications, which nothing checks;
     `strict_optout` lets any opt-out stop all mail to its address, not marketing alone; `domain_policy` is about mail from a
-    verified domain that has lost DNS records.
+    verified domain that has lost DNS records; `postal_address` is where the sender is reached by post, which marketing has to say.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Preferences:
     allow_lists: str = ""
     strict_optout: bool = False
     domain_policy: DomainPolicy = DomainPolicy.WARN
+    postal_address: str = ""
 
     @classmethod
     def of(cls, workspace: Workspace) -> Self:
@@ -122,6 +124,8 @@ def problems(preferences: Preferences) -> tuple[FieldProblem, ...]:
         found.extend(names.problems("/support_contact", preferences.support_contact, limits.ADDRESS_OCTETS))
     if preferences.allow_lists:
         found.extend(names.problems("/allow_lists", preferences.allow_lists, limits.ALLOW_LISTS_CHARS))
+    if preferences.postal_address:
+        found.extend(names.problems("/postal_address", preferences.postal_address, limits.POSTAL_ADDRESS_CHARS))
     return tuple(found)
 
 

@@ -123,6 +123,7 @@ def _submitter(room: Room) -> Submitter:
         any_domain=workspace.any_domain,
         priority_allowed=workspace.priority_enabled,
         default_priority=workspace.default_priority,
+        postal_address=workspace.postal_address,
     )
 
 

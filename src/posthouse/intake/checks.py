@@ -1,8 +1,12 @@
 """Whether a credential may send a message at all. Pure."""
 
+from typing import Final
+
 from posthouse.model.errors import FieldProblem
 from posthouse.model.mail import Refused, Submission, Submitter
 from posthouse.model.words import MailClass, Scope
+
+ADDRESS_MISSING: Final = "postal_address_missing"
 
 
 def refusal(
@@ -27,6 +31,8 @@ def refusal(
         return Refused((FieldProblem("/mailing_type", "contradiction", detail),))
     if mail_class is MailClass.MARKETING and not submitter.any_domain:
         return _marketing_refused()
+    if mail_class is MailClass.MARKETING and not submitter.postal_address:
+        return _address_missing()
     return None
 
 
@@ -41,10 +47,15 @@ def is_test_to_oneself(submission: Submission, submitter: Submitter, hostname: s
 
 
 def _marketing_refused() -> Refused:
-    # Marketing needs consent and an opt-out in every mail; taking it without either would break the law in its sender's name.
+    # Marketing needs consent; taking it without would break the law in its sender's name.
     # The lab's credentials may: their mail reaches nobody.
-    detail = "Marketing mail needs recipients who opted in and an opt-out link, which single messages do not carry. Use transactional."
+    detail = "Marketing mail needs recipients who opted in, and their consent cannot be shown yet. Use transactional."
     return Refused((FieldProblem("/class", "class_not_available", detail),))
+
+
+def _address_missing() -> Refused:
+    detail = "Marketing mail says where its sender is reached by post: an administrator has to enter the postal address in Settings first."
+    return Refused((FieldProblem("/class", ADDRESS_MISSING, detail),))
 
 
 def _forbidden(pointer: str, code: str, detail: str) -> Refused:

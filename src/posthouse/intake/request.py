@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from posthouse.content import footer
 from posthouse.content.draft import problems as draft_problems
 from posthouse.content.render import render
 from posthouse.content.stamp import Stamp, mailing_of, stamp
@@ -212,6 +213,8 @@ def _draft(fields: _Fields) -> Draft:
 
 def _compose(draft: Draft, fields: _Fields, context: Context) -> Submission:
     message_id = context.new_id()
+    if _class(fields, context) is MailClass.MARKETING and context.submitter.postal_address:
+        draft = footer.with_address(draft, context.submitter.postal_address)
     marks = _stamp(fields, context, message_id, fields.sender)
     recipients = _recipients(fields.to, fields.cc, fields.bcc)
     plain = all(is_ascii(each) for each in (fields.sender.address, *(recipient.address for recipient in recipients)))
@@ -270,9 +273,13 @@ def _raw_problem(content: bytes, at: str) -> FieldProblem | None:
 
 
 def _stamp(fields: _Fields, context: Context, message_id: UUID, sender: Mailbox) -> Stamp:
-    mail_class = fields.mail_class or context.submitter.default_class
     mailing = mailing_of(fields.mailing_type, fields.tags)
+    mail_class = _class(fields, context)
     return stamp(message_id, sender, mail_class, context.submitter.workspace_number, context.now, mailing)
+
+
+def _class(fields: _Fields, context: Context) -> MailClass:
+    return fields.mail_class or context.submitter.default_class
 
 
 def _submission(fields: _Fields, context: Context, **composed: Any) -> Submission:  # noqa: ANN401

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from posthouse.content.stamp import Stamp, mailing_of, stamp
 from posthouse.content.submitted import Prepared, Trace, prepare
-from posthouse.intake import separation, submission_options
+from posthouse.intake import checks, separation, submission_options
 from posthouse.intake.answers import No
 from posthouse.intake.request_attachments import blocked_extension
 from posthouse.intake.submission_options import Options
@@ -80,7 +80,7 @@ def refusal(problems: tuple[FieldProblem, ...]) -> No:
 def refused(receipt: Refused) -> No:
     """The reply for what the door did not take: 550 5.7.1 when it may not be, 451 when later perhaps, else 554."""
     first = receipt.problems[0]
-    if receipt.status == 403 or first.code == separation.CROSSED:
+    if receipt.status == 403 or first.code in (separation.CROSSED, checks.ADDRESS_MISSING):
         return No(550, "5.7.1", first.detail)
     if receipt.status == 429:
         return No(451, "4.7.1", first.detail)

@@ -239,6 +239,7 @@ DOMAINS_PER_WORKSPACE: Final = 1_000
 DOMAINS_PER_CREDENTIAL: Final = 100
 KEYS_PER_DOMAIN: Final = 50  # DKIM keys, each a DNS record that somebody has to publish
 ALLOW_LISTS_CHARS: Final = 500  # of a note
+POSTAL_ADDRESS_CHARS: Final = 300  # one line below every marketing mail
 NETWORKS_PER_CREDENTIAL: Final = 50
 OPEN_NETWORK_PREFIX_V4: Final = 24  # submission without AUTH from a wider public network would trust strangers
 OPEN_NETWORK_PREFIX_V6: Final = 48  # one site (RFC 6177)

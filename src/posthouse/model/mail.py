@@ -32,6 +32,7 @@ class Submitter:
     default_class: MailClass = MailClass.TRANSACTIONAL
     priority_allowed: bool = True
     default_priority: int = 4
+    postal_address: str = ""  # of the workspace: marketing has to say it
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,7 @@ def _form_of(workspace: Workspace) -> dict[str, Any]:
         "failure_notices": chosen.failure_notices,
         "allow_lists": chosen.allow_lists,
         "strict_optout": chosen.strict_optout,
+        "postal_address": chosen.postal_address,
     }
 
 
@@ -224,6 +225,7 @@ def _values(fields: FormMultiDict) -> dict[str, Any]:
         "failure_notices": text(fields, "failure_notices") == "1",
         "allow_lists": text(fields, "allow_lists"),
         "strict_optout": text(fields, "strict_optout") == "1",
+        "postal_address": text(fields, "postal_address"),
     }
 
 
@@ -252,4 +254,5 @@ def _preferences(values: dict[str, Any]) -> Preferences:
         failure_notices=values["failure_notices"],
         allow_lists=values["allow_lists"],
         strict_optout=values["strict_optout"],
+        postal_address=values["postal_address"],
     )
