@@ -13,7 +13,8 @@ hands reports (RFC 3464) to the same door. `alert_mail.advance` writes to admini
 new. The worker role calls both.
 
 `smtp` is the host of the submission role, `inbound` that of the role that takes reports, complaints and unsubscribes;
-`listener` is the socket side both share. `reports.apply` turns what came back into facts.
+`listener` is the socket side both share. `reports.apply` turns what came back into facts. `opt_out` is what marketing carries so that
+its reader can end it: `fields` for delivery, `named`, `look`, `stop` and `take_back` for the page its link opens.
 
 `receiver_reports.ReportDesk` takes what receivers report about a workspace's domains (DMARC, TLS), as a file or as a mail to the
 address it signs for each workspace: each report is read on a thread, belongs to a verified domain or is left, and is kept in a

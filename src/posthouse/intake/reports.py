@@ -1,18 +1,19 @@
-"""Turns what came back by mail into facts: reports, complaints and unsubscribes about one recipient's mail.
+"""Turns what came back into facts: reports, complaints and unsubscribes about one recipient's mail.
 
-The recipient is known from the signed address the mail was sent to, so nothing in the mail itself is trusted to name it; where that
-address names a message of several, the mail may say which of its recipients. Saying the same thing twice changes nothing the second time
-but the timeline, and a hundred times not even that.
+The recipient is known from the signed address the mail was sent to, or the signed link that was opened (`opt_out`), so nothing in the
+mail itself is trusted to name it; where that address names a message of several, the mail may say which of its recipients. Saying the
+same thing twice changes nothing the second time but the timeline, and a hundred times not even that.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from posthouse.accounts import changes
 from posthouse.intake import soft_bounces
 from posthouse.intake.blocked_alerts import Blocked, BlockedAlerts
 from posthouse.ledger import bounce_policy, events, report, suppression
@@ -22,7 +23,7 @@ from posthouse.ledger.events import Event
 from posthouse.ledger.explain import Explained
 from posthouse.ledger.report import Reading
 from posthouse.ledger.soft import Soft, is_soft
-from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, Entry
+from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, UNSUBSCRIBE, Entry
 from posthouse.model.limits import REPORT_WAIT_S, REPORTS_OF_A_KIND
 from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import messages, settled
@@ -108,17 +109,34 @@ async def apply_complaint(process: Process, workspace_id: UUID, clues: Clues) ->
     return await _stop_marketing(process, workspace_id, clues, EventKind.COMPLAINED, "complaint")
 
 
-async def apply_unsubscribe(process: Process, workspace_id: UUID, clues: Clues) -> bool:
-    """Records that the recipient unsubscribed by mail: no marketing of this type to the address any more, or none if it had no type."""
-    return await _stop_marketing(process, workspace_id, clues, EventKind.UNSUBSCRIBED, "unsubscribe")
+async def apply_unsubscribe(process: Process, workspace_id: UUID, clues: Clues, chosen: str = "") -> bool:
+    """Records that the recipient unsubscribed: from the scope she chose, else from marketing of this mail's type, or all if it had none."""
+    return await _stop_marketing(process, workspace_id, clues, EventKind.UNSUBSCRIBED, UNSUBSCRIBE, chosen)
 
 
-async def _stop_marketing(process: Process, workspace_id: UUID, clues: Clues, kind: EventKind, reason: str) -> bool:
+async def take_back(process: Process, workspace_id: UUID, recipient_id: UUID, scopes: Collection[str]) -> bool:
+    """Lifts these scopes of the recipient's own opt-out. Each mail can do so a few times only; opting out it can for ever."""
+    async with changes.making(process, workspace_id, "recipient") as change:
+        row = await messages.recipient(change.connection, workspace_id, recipient_id)
+        if row is None or await _is_told(change.connection, workspace_id, row, EventKind.RESUBSCRIBED):
+            return False
+        for scope in sorted(scopes):
+            for was in await suppression.remove(change.connection, workspace_id, row.address, scope, UNSUBSCRIBE):
+                told = f"{scope}: {was.entry.reason}, since {was.created_at:%Y-%m-%d}"
+                await change.record("suppression.remove", was.address, reason="the recipient took it back", was=[told])
+                data: dict[str, object] = {"scope": scope, "since": was.created_at.isoformat()}
+                await _record(process, change.connection, workspace_id, row, EventKind.RESUBSCRIBED, data)
+    return True
+
+
+async def _stop_marketing(
+    process: Process, workspace_id: UUID, clues: Clues, kind: EventKind, reason: str, chosen: str = ""
+) -> bool:
     async with transaction(process.pool) as connection:
         row = await _recipient(connection, workspace_id, clues)
         if row is None:
             return False
-        scope = await _scope(connection, workspace_id, row, kind)
+        scope = chosen or await _scope(connection, workspace_id, row, kind)
         entry = Entry(scope, reason)
         await suppression.add(
             connection, workspace_id, row.address, entry, row.message_id, "recipient", process.clock.now()
@@ -158,7 +176,12 @@ async def _record(
     kind: EventKind,
     data: dict[str, object],
 ) -> None:
-    if await events.times(connection, workspace_id, row.message_id, row.recipient_id, kind) >= REPORTS_OF_A_KIND:
+    if await _is_told(connection, workspace_id, row, kind):
         return
     event = Event(workspace_id, process.ids.new(), process.clock.now(), row.message_id, row.recipient_id, kind, data)
     await events.append(connection, [event])
+
+
+async def _is_told(connection: Connection, workspace_id: UUID, row: RecipientRow, kind: EventKind) -> bool:
+    """Whether the timeline has this as often as it may."""
+    return await events.times(connection, workspace_id, row.message_id, row.recipient_id, kind) >= REPORTS_OF_A_KIND

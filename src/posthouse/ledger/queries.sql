@@ -141,7 +141,8 @@ WHERE workspace_id = $1 AND address < $2 AND (address, scope, reason) > ($3, $4,
 ORDER BY address, scope, reason LIMIT $9;
 
 -- name: remove_suppressions
-DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3)
+DELETE FROM suppressions
+WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3) AND ($4::text IS NULL OR reason = $4)
 RETURNING address, scope, reason, expires_at, message_id, added_by, note, created_at;
 
 -- name: lock_invalid

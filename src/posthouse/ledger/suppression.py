@@ -19,7 +19,7 @@ from posthouse.runtime.postgres import Connection, Record
 
 EVERYTHING, MARKETING, CHANNEL_EMAIL = "everything", "marketing", "channel:email"
 MAILING_TYPE: Final = "mailing_type:"
-HARD_BOUNCE, INVALID, SOFT_BOUNCES = "hard_bounce", "invalid", "soft_bounces"
+HARD_BOUNCE, INVALID, SOFT_BOUNCES, UNSUBSCRIBE = "hard_bounce", "invalid", "soft_bounces", "unsubscribe"
 AT_FAULT: Final = frozenset({HARD_BOUNCE, INVALID})
 """Reasons that are the address's own fault: nobody can read mail there, so they never stop anything less than everything."""
 
@@ -28,7 +28,7 @@ _WORDS: Final = {
     HARD_BOUNCE: ("invalid_address", "the address does not exist: an earlier mail bounced for good"),
     INVALID: ("invalid_address", "the address was marked as invalid"),
     "complaint": ("do_not_email", "the recipient reported an earlier mail as spam"),
-    "unsubscribe": ("opted_out", "the recipient unsubscribed"),
+    UNSUBSCRIBE: ("opted_out", "the recipient unsubscribed"),
     "manual": ("manual", "the address was put on the suppression list by hand"),
     "imported": ("imported", "the address came with an imported suppression list"),
     SOFT_BOUNCES: ("soft_bounces", "mail after mail could not be delivered for weeks"),
@@ -213,10 +213,10 @@ async def listing(
 
 
 async def remove(
-    connection: Connection, workspace_id: UUID, address: str, scope: str | None = None
+    connection: Connection, workspace_id: UUID, address: str, scope: str | None = None, reason: str | None = None
 ) -> list[Suppressed]:
-    """Writes to the address again, or lifts one scope of it; what stood against it, for the audit log of the caller."""
-    rows = await connection.fetch(SQL.remove_suppressions, workspace_id, folded(address), scope)
+    """Writes to the address again, or lifts one scope or reason of it; what stood against it, for the audit log of the caller."""
+    rows = await connection.fetch(SQL.remove_suppressions, workspace_id, folded(address), scope, reason)
     return [_suppressed(row) for row in rows]
 
 

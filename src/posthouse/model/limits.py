@@ -36,6 +36,7 @@ CALLS_OCTETS: Final = (
 FORM_OCTETS: Final = (
     4_194_304  # a form: a megabyte of text or HTML, percent-encoded; the sign-in form needs no key to be posted
 )
+OPT_OUT_OCTETS: Final = 4_096  # the form of an opt-out link: anybody may post it, and it has one short field
 UPLOAD_OCTETS: Final = 26_279_936  # a form with a file of REPORT_OCTETS
 FORMS_OCTETS: Final = 67_108_864  # of all forms held at once by one process
 PROBLEMS_PER_MESSAGE: Final = 100  # bad fields named in one answer; somebody who has more fixes these first

@@ -89,6 +89,7 @@ class EventKind(Word):
     DELAYED = "delayed"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
+    RESUBSCRIBED = "resubscribed"
     HEADER_IGNORED = "header_ignored"
     PRIORITY_HEADER_IGNORED = "priority_header_ignored"
     CLASS_CROSSED = "class_crossed"

@@ -5,7 +5,8 @@ application and runs uvicorn inside the process's own event loop until `process.
 then the door commits what it has promised. `connection` bounds what a client may do before its request is complete.
 
 `app.Front` receives every request: `/v1` goes to `api` (see its `__init__`), `/docs` and `/openapi.json` are its description,
-`/healthz`, `/readyz` and `/metrics` the probes; all else goes to the Litestar application of `pages`. `security` adds the headers
+`/healthz`, `/readyz` and `/metrics` the probes; all else goes to the Litestar application of `pages` and of `track`, what readers of
+mail come to. `security` adds the headers
 every response has: nothing from outside, nothing inline, no frames.
 
 A message by JSON takes this way: `api.router` authenticates and bounds, `api.submit` has `intake.request.parse` read the body,

@@ -7,8 +7,9 @@ import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 
-from posthouse.model.limits import FORM_OCTETS, UPLOAD_OCTETS
-from posthouse.web import pages
+from posthouse.intake import opt_out
+from posthouse.model.limits import FORM_OCTETS, OPT_OUT_OCTETS, UPLOAD_OCTETS
+from posthouse.web import pages, track
 from posthouse.web.api import openapi, reference
 from posthouse.web.api.bodies import Held, Receive, bounded
 from posthouse.web.api.exchange import JSON, Answer
@@ -60,7 +61,7 @@ class Front:
         elif answer := await self._plain(path, scope["method"]):
             await write(answer, send)
         else:
-            with bounded(receive, self._forms, UPLOAD_OCTETS if path == UPLOADS else FORM_OCTETS) as receiving:
+            with bounded(receive, self._forms, _most(path)) as receiving:
                 await self._behind(scope, receiving, secured(send))  # type: ignore[arg-type]
 
     async def _plain(self, path: str, method: str) -> Answer | None:
@@ -77,9 +78,16 @@ class Front:
         return Answer(200 if ready else 503, f"{reason}\n".encode(), _TEXT)
 
 
+def _most(path: str) -> int:
+    """How large a form may be that is posted there."""
+    if path.startswith(opt_out.PATH):
+        return OPT_OUT_OCTETS
+    return UPLOAD_OCTETS if path == UPLOADS else FORM_OCTETS
+
+
 def _pages(rooms: Rooms) -> Litestar:
     return Litestar(
-        route_handlers=pages.routes,
+        route_handlers=[*track.routes, *pages.routes],
         exception_handlers=cast("ExceptionHandlersMap", pages.exception_handlers),
         middleware=pages.middleware,
         openapi_config=None,

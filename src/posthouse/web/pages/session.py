@@ -108,14 +108,19 @@ async def upload(request: Page, person: SignedIn) -> Upload:
     """
     if not from_here(request) or request.content_type[0] != _UPLOAD_TYPE:
         raise Forged
-    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode("latin-1", "replace")
-    sent = {_field(part): part for part in parts.walk(head + await request.body())}
+    sent = parts_sent(request.headers["content-type"], await request.body())
     file = sent.pop("file", None)
     fields = {name: line(part.body.decode("utf-8", "replace")) for name, part in sent.items()}
     _check_token(request, person, fields.get("csrf"))
     if file is None:
         raise Forged
     return Upload(fields, line(file.filename), file.body)
+
+
+def parts_sent(content_type: str, body: bytes) -> dict[str, Part]:
+    """The fields of a multipart/form-data body by name (RFC 7578)."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+    return {_field(part): part for part in parts.walk(head + body)}
 
 
 def _field(part: Part) -> str:

@@ -72,6 +72,7 @@ EVENTS: Final = {
     EventKind.DELAYED: Word(N_("The receiving side reports a delay"), "wait", "clock"),
     EventKind.COMPLAINED: Word(N_("Complaint: the recipient marked it as spam"), "bad", "warning"),
     EventKind.UNSUBSCRIBED: Word(N_("Unsubscribed"), "", "slash"),
+    EventKind.RESUBSCRIBED: Word(N_("Took back that they had unsubscribed"), "", "check"),
     EventKind.HEADER_IGNORED: Word(N_("A header was ignored"), "", "info"),
     EventKind.CLASS_CROSSED: Word(N_("Sent from a domain meant for other mail"), "wait", "warning"),
     EventKind.MASS_FLAGGED: Word(N_("Looks like mass mail"), "wait", "warning"),
