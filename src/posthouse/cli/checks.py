@@ -132,6 +132,16 @@ def ports(settings: Settings) -> list[Finding]:
     return problems or [Finding("ports", Verdict.OK, "all free")]
 
 
+def opt_out_links(settings: Settings) -> Finding:
+    """Receivers take the one click of marketing mail only to an https address (RFC 8058 3.1)."""
+    if settings.public_url.startswith("https://"):
+        return Finding("opt-outs", Verdict.OK, f"links in marketing mail lead to {settings.public_url}")
+    detail = f"links in marketing mail lead to {settings.public_url}, and one-click needs https: "
+    if settings.lab.enabled:
+        return Finding("opt-outs", Verdict.OK, detail + "good enough for the lab")
+    return Finding("opt-outs", Verdict.WARNING, detail + "set web.public_url to the address of the TLS proxy")
+
+
 async def malware_scanner(settings: Settings, logger: Logger) -> list[Finding]:
     """The scanner, where there is one, judges a message of the largest size: its own limits may be lower than ours."""
     address = settings.intake.malware_scanner

@@ -27,7 +27,7 @@ def doctor_command(
     json: Annotated[bool, Parameter(negative="", help="Print the findings as one JSON list.")] = False,
     where: Annotated[Where, Parameter(name="*")] = Where(),  # noqa: B008 - frozen
 ) -> None:
-    """Check settings, data folder, key, disk, clock, ports, malware scanner, database, schema, rights,
+    """Check settings, data folder, key, disk, clock, ports, opt-out links, malware scanner, database, schema, rights,
     block lists, and the DNS of this server: its name, the addresses mail leaves from, forth and back, and the domains bounces return to.
 
     Where a DNS record is missing, the line to publish stands below. Changes nothing. Exit status 1 when something failed; warnings alone are 0.
@@ -65,6 +65,7 @@ async def _examine(where: Where) -> list[Finding]:
         checks.disk_space(settings),
         checks.clock(),
         *checks.ports(settings),
+        checks.opt_out_links(settings),
     ]
     findings += await checks.malware_scanner(settings, log.configure("command", "error", settings.server.log_format))
     findings += await _examine_database(settings)

@@ -1,4 +1,4 @@
-"""Makes a claimed mail ready for the wire: opens its body, signs it, and gives it its own return path."""
+"""Makes a claimed mail ready for the wire: opens its body, signs it, and gives it its own return path, marketing also its own way out."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,16 @@ from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
+from posthouse.accounts.workspaces import Workspace
 from posthouse.delivery.courier import Envelope
 from posthouse.delivery.signing import Signing
-from posthouse.intake import contents
+from posthouse.intake import contents, opt_out
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Pool
 from posthouse.outbox.claims import Claimed
 from posthouse.runtime.process import Process
-from posthouse.wire import dkim, headers, verp
+from posthouse.wire import dkim, headers, list_unsubscribe, verp
 from posthouse.wire.addresses import is_ascii
 from posthouse.wire.dkim import Draft
 from posthouse.wire.dkim_keys import SigningKey
@@ -40,7 +41,7 @@ class _Draft(NamedTuple):
     """A message before its signatures."""
 
     fields: list[Draft]
-    complaints: bytes
+    own: bytes  # fields of ours that are signed with it
     content: bytes
 
 
@@ -76,12 +77,17 @@ class Preparer:
         if not workspace.bounce_processing:
             return sender
         local = verp.encode(Purpose.BOUNCE, workspace.number, mail.recipient_id, self._secret)
-        own = await self._directory.bounce_domain(mail.workspace_id, sender.rpartition("@")[2])
-        return f"{local}@{own or self._process.settings.bounce_domain}"
+        return f"{local}@{await self._bounce_domain(mail, workspace)}"
+
+    async def _bounce_domain(self, mail: Claimed, workspace: Workspace) -> str:
+        """One whose mail comes to us: the sender's own where bounces are processed, else that of the installation."""
+        domain = mail.message.sender.rpartition("@")[2]
+        own = await self._directory.bounce_domain(mail.workspace_id, domain) if workspace.bounce_processing else None
+        return own or self._process.settings.bounce_domain
 
     async def _sign(self, mail: Claimed, pool: Pool | None, soon: Soon) -> Signed:
         """Signs a message once for all its recipients that are sent at about the same time, and with it what goes next."""
-        wanted = (mail.message.message_id, pool)
+        wanted = _signed_as_one(mail), pool
         while (known := self._signed.get(wanted)) is None and (under_way := self._under_way.get(wanted)) is not None:
             await under_way.wait()
         if known is not None:
@@ -110,7 +116,7 @@ class Preparer:
         """What is worth signing along: other messages that are at hand and that nobody has begun with."""
         if self._signing.at_once == 1:
             return {}
-        found = {(mail.message.message_id, pool): mail for mail in soon(self._signing.at_once - 1)}
+        found = {(_signed_as_one(mail), pool): mail for mail in soon(self._signing.at_once - 1)}
         return {
             key: mail
             for key, mail in found.items()
@@ -126,13 +132,13 @@ class Preparer:
 
     async def _draft(self, mail: Claimed, pool: Pool | None, content: bytes) -> _Draft:
         keys = await self._directory.signing_keys(mail.workspace_id, mail.message.sender.rpartition("@")[2], pool)
-        complaints = await self._complaint_fields(mail, keys, content)
-        drafts = dkim.drafts(complaints + content if complaints else content, keys, self._process.clock.now())
-        return _Draft(drafts, complaints, content)
+        own = await self._complaint_fields(mail, keys, content) + await self._opt_out_fields(mail, content)
+        drafts = dkim.drafts(own + content if own else content, keys, self._process.clock.now())
+        return _Draft(drafts, own, content)
 
     async def _signed_anew(self, drafts: Sequence[_Draft]) -> list[Signed]:
         made = await self._signing.sign([each.fields for each in drafts])
-        return [Signed(fields + each.complaints, each.content) for fields, each in zip(made, drafts, strict=True)]
+        return [Signed(fields + each.own, each.content) for fields, each in zip(made, drafts, strict=True)]
 
     async def _complaint_fields(self, mail: Claimed, keys: Sequence[SigningKey], content: bytes) -> bytes:
         """Where receivers may send complaints without being asked to (RFC 9477), for mail that is sent to many.
@@ -153,6 +159,14 @@ class Preparer:
             "ascii"
         )
 
+    async def _opt_out_fields(self, mail: Claimed, content: bytes) -> bytes:
+        """How this recipient ends such mail (RFC 8058), unless its sender brought a pair of his own; the door takes away half ones."""
+        if mail.message.mail_class is not MailClass.MARKETING or list_unsubscribe.is_there(headers.split(content)[0]):
+            return b""
+        workspace = await self._directory.workspace(mail.workspace_id)
+        domain = await self._bounce_domain(mail, workspace)
+        return opt_out.fields(self._process.settings, workspace.number, mail.recipient_id, self._secret, domain)
+
     async def _content(self, mail: Claimed) -> bytes:
         message = mail.message
         if message.stored is not None:
@@ -162,6 +176,11 @@ class Preparer:
         content = await contents.content(self._process, self._directory, mail.workspace_id, message.message_id)
         assert content is not None, "retention removes no body that is still promised"
         return content
+
+
+def _signed_as_one(mail: Claimed) -> UUID:
+    """What one signature serves: a message for all its recipients; of marketing each is given a link of its own."""
+    return mail.recipient_id if mail.message.mail_class is MailClass.MARKETING else mail.message.message_id
 
 
 def _has_complaint_address(content: bytes) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from posthouse.accounts.directory import Directory
-from posthouse.intake import alignment, checks, route, separation
+from posthouse.intake import alignment, checks, opt_out, route, separation
 from posthouse.intake.classify import classify
 from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
 from posthouse.intake.mass_watch import MassWatch
@@ -100,6 +100,8 @@ class Door:
             return judged
         if judged:
             submission = replace(submission, notes=(*submission.notes, judged))
+        if mail_class is MailClass.MARKETING:
+            submission = opt_out.prepared(submission)
         message_id = submission.message_id or self._process.ids.new()
         encoding, stored = bodies.pack(submission.content, await self._seal(submitter.workspace_id, message_id))
         return Decided(

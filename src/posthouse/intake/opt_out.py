@@ -22,6 +22,7 @@ from posthouse.outbox import messages
 from posthouse.runtime.process import Process
 from posthouse.runtime.settings import Settings
 from posthouse.wire import list_unsubscribe, verp
+from posthouse.wire.addresses import to_a_label
 from posthouse.wire.verp import Purpose
 
 PATH: Final = "/u/"
@@ -43,7 +44,8 @@ def prepared(submission: Submission) -> Submission:
 def fields(settings: Settings, workspace_number: int, recipient_id: UUID, secret: bytes, bounce_domain: str) -> bytes:
     """The fields of one recipient's mail; `bounce_domain` is one whose mail comes to us."""
     token = verp.encode(Purpose.UNSUBSCRIBE, workspace_number, recipient_id, secret)
-    return list_unsubscribe.fields(link_host(settings) + PATH + token, f"{token}@{bounce_domain}")
+    domain = bounce_domain if bounce_domain.isascii() else to_a_label(bounce_domain) or settings.server.hostname
+    return list_unsubscribe.fields(link_host(settings) + PATH + token, f"{token}@{domain}")
 
 
 def link_host(settings: Settings) -> str:

@@ -5,6 +5,7 @@ at once and names its key, an unknown key included. `to_environ` is the reverse:
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from posthouse.runtime.settings import Settings, stream_address
 
 PREFIX: Final = "POSTHOUSE_"
 SYSTEM_FILE: Final = Path("/etc/posthouse/posthouse.toml")
+_PUBLIC_URL: Final = re.compile(r"https?://[!-;=?-~]+")  # it stands in header fields between < and >
 SECTIONS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 
 
@@ -127,6 +129,8 @@ def _hook(wanted: type, value: object) -> object:
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
+    if (url := settings.web.public_url) and not _PUBLIC_URL.fullmatch(url):
+        yield "web.public_url: must be an address like https://mail.example.com, a name in other letters as xn--"
     submission = settings.submission
     if (submission.tls_cert is None) != (submission.tls_key is None):
         yield "submission.tls_key: tls_cert and tls_key only make sense together"

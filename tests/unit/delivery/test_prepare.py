@@ -1,6 +1,7 @@
 """A message is signed once for the recipients it is sent to at about the same time."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,9 +53,10 @@ class SlowSigning:
 
 class StubDirectory:
     own: str | None = None
+    bounce_processing = True
 
     async def workspace(self, workspace_id: UUID) -> SimpleNamespace:
-        return SimpleNamespace(number=1, bounce_processing=True)
+        return SimpleNamespace(number=1, bounce_processing=self.bounce_processing)
 
     async def bounce_domain(self, *_: object) -> str | None:
         return self.own
@@ -69,7 +71,7 @@ def preparer() -> tuple[Preparer, SlowSigning]:
     process = SimpleNamespace(
         vault=SimpleNamespace(derive=lambda _: b"s" * 32),
         clock=SimpleNamespace(now=lambda: NOW),
-        settings=SimpleNamespace(bounce_domain="bounces.test"),
+        settings=SimpleNamespace(bounce_domain="bounces.test", public_url="https://mail.test"),
     )
     return Preparer(cast("Process", process), cast("Directory", StubDirectory()), cast("Signing", signing)), signing
 
@@ -209,6 +211,10 @@ async def test_no_more_is_kept_than_its_share_of_memory(
 def marketing(content: bytes = b"From: ann@example.test\r\n\r\nhi\r\n", sender: str = "ann@example.test") -> Claimed:
     encoding, stored = bodies.pack(content, None)
     message = Message(uuid4(), sender, MailClass.MARKETING, False, False, encoding, stored)
+    return to_another(message)
+
+
+def to_another(message: Message) -> Claimed:
     return Claimed(WORKSPACE, uuid4(), "b@there.test", "there.test", 4, 1, NOW + timedelta(days=3), "", message)
 
 
@@ -253,7 +259,7 @@ async def test_no_address_for_complaints_is_named_that_receivers_would_not_belie
     monkeypatch.setattr(StubDirectory, "own", own)
     signing.may.set()
     _, fields = await prepare.prepare(marketing(content, sender), None, nothing)
-    assert fields == b"DKIM-Signature: 1\r\n"
+    assert b"CFBL" not in fields
 
 
 async def test_single_messages_have_no_address_for_complaints(
@@ -263,4 +269,48 @@ async def test_single_messages_have_no_address_for_complaints(
     monkeypatch.setattr(StubDirectory, "own", "bounces.example.test")
     signing.may.set()
     _, fields = await prepare.prepare(recipients(1)[0], None, nothing)
+    assert fields == b"DKIM-Signature: 1\r\n"
+
+
+def opt_out(fields: bytes) -> tuple[str, str]:
+    """The page and the address of List-Unsubscribe."""
+    value = headers.first(fields, "List-Unsubscribe")
+    assert value is not None
+    page, mailbox = re.findall(r"<([^>]*)>", value.decode())
+    return page, mailbox
+
+
+@pytest.mark.parametrize(
+    ("own", "processing", "domain"),
+    [
+        (None, True, "bounces.test"),
+        ("b.example.test", True, "b.example.test"),
+        ("b.example.test", False, "bounces.test"),
+    ],
+)
+async def test_each_recipient_of_marketing_gets_a_way_out_under_the_signature(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch, own: str, domain: str, *, processing: bool
+) -> None:
+    prepare, signing = preparer
+    monkeypatch.setattr(StubDirectory, "own", own)
+    monkeypatch.setattr(StubDirectory, "bounce_processing", processing)
+    signing.may.set()
+    first = marketing()
+    for mail in (first, to_another(first.message)):
+        envelope, fields = await prepare.prepare(mail, None, nothing)
+        page, mailbox = opt_out(fields)
+        token = page.removeprefix("https://mail.test/u/")
+        assert mailbox == f"mailto:{token}@{domain}?subject=unsubscribe"
+        assert verp.decode(token, b"s" * 32) == ReturnToken(Purpose.UNSUBSCRIBE, 1, mail.recipient_id)
+        assert b"".join(envelope.content).startswith(fields)
+        (draft,) = signing.drafts
+        assert b"list-unsubscribe:list-unsubscribe-post" in b"".join(draft.unsigned.lower().split())
+    assert signing.asked == [1, 1]
+
+
+async def test_a_sender_s_own_way_out_stays_the_only_one(preparer: tuple[Preparer, SlowSigning]) -> None:
+    prepare, signing = preparer
+    signing.may.set()
+    own = b"List-Unsubscribe: <https://shop.test/x>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    _, fields = await prepare.prepare(marketing(own + b"From: ann@example.test\r\n\r\nhi\r\n"), None, nothing)
     assert fields == b"DKIM-Signature: 1\r\n"

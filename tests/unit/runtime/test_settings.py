@@ -129,6 +129,14 @@ def test_names_that_are_not_given_follow_from_others() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["mail.example.com", "https://mäil.example.com", "https://mail.example.com/<", "https://a b"]
+)
+def test_a_public_address_can_stand_in_a_header_field(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"web\.public_url"):
+        load(None, {"POSTHOUSE_WEB_PUBLIC_URL": url})
+
+
+@pytest.mark.parametrize(
     ("text", "address"),
     [
         ("localhost:3310", ("localhost", 3310)),
