@@ -6,15 +6,13 @@ Added only where the DNS already leads here, asked again daily; while one leads 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
-from posthouse.accounts import alerts, audit, changes, domain_troubles, workspaces
+from posthouse.accounts import alerts, aliases, audit, changes, domain_troubles, workspaces
+from posthouse.accounts.aliases import AliasLookup, Led, Standing, is_subdomain
 from posthouse.accounts.changes import Change
-from posthouse.accounts.return_path import is_subdomain
 from posthouse.accounts.terms import domain_name
 from posthouse.model import limits
-from posthouse.model.dns import Answer
 from posthouse.model.errors import FieldProblem
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Executor, Record
@@ -24,14 +22,6 @@ SQL = queries.load(__package__)
 
 PROCESSING_OFF = "processing_off"
 """The code of the problem that there is no bounce processing, which has to be switched on first."""
-
-
-class AliasLookup(Protocol):
-    """Who asks the DNS: `runtime.dns.Resolver`. Bring a fresh one."""
-
-    async def lookup(self, name: str, rdtype: str) -> Answer[str]:
-        """Records as text."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +37,6 @@ class BounceDomain:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class Led:
-    """Where an alias leads: the names on the way. `answered` False: it could not be found out."""
-
-    chain: tuple[str, ...]
-    arrived: bool
-    answered: bool
-
-    def problem(self, name: str, target: str) -> str:
-        """What is wrong, for people; empty when it leads here."""
-        if self.arrived:
-            return ""
-        if not self.answered:
-            return f"The DNS did not answer for {name}. Try again in a minute."
-        if not self.chain:
-            return f"There is no CNAME at {name} yet: expected {target}. New records take minutes, some providers up to 48 hours."
-        return f"The CNAME at {name} leads to {self.chain[-1]}: expected {target}."
-
-
 async def add(
     process: Process, workspace_id: UUID, name: str, resolver: AliasLookup, actor: str
 ) -> BounceDomain | tuple[FieldProblem, ...]:
@@ -75,7 +46,7 @@ async def add(
         return found
     assert domain is not None
     target = process.settings.return_target
-    led = await follow(domain, target, resolver)
+    led = await aliases.follow(domain, target, resolver)
     if not led.arrived:
         return (FieldProblem("/name", "no_alias", led.problem(domain, target)),)
     async with changes.making(process, workspace_id, actor) as change:
@@ -96,26 +67,11 @@ async def verify(
     if domain is None:
         return None
     target = process.settings.return_target
-    led = await follow(domain.name, target, resolver)
+    led = await aliases.follow(domain.name, target, resolver)
     async with changes.making(process, workspace_id, actor) as change:
         kept = await _settle(change, domain, led, led.problem(domain.name, target))
         await _alert(change, kept, process.settings.bounce_domain)
     return kept
-
-
-async def follow(name: str, target: str, resolver: AliasLookup) -> Led:
-    """Follow aliases from `name` until they arrive at `target` or end."""
-    chain: list[str] = []
-    here = name
-    for _ in range(limits.DNS_ALIAS_HOPS):
-        answer = await resolver.lookup(here, "CNAME")
-        if not answer.records:
-            return Led(tuple(chain), False, answer.is_final)
-        here = answer.records[-1].rstrip(".").lower()
-        chain.append(here)
-        if here == target:
-            return Led(tuple(chain), True, True)
-    return Led(tuple(chain), False, True)
 
 
 async def listing(connection: Executor, workspace_id: UUID) -> list[BounceDomain]:
@@ -168,10 +124,9 @@ async def _refusal(process: Process, workspace_id: UUID, domain: str | None) -> 
 
 
 async def _settle(change: Change, domain: BounceDomain, led: Led, problem: str) -> BounceDomain:
-    broken_at = domain.broken_at if not led.answered else None if led.arrived else domain.broken_at or change.now
-    kept = replace(
-        domain, checked_at=change.now, broken_at=broken_at, problem=problem if led.answered else domain.problem
-    )
+    stands = Standing(domain.broken_at, domain.problem).after(led, problem, change.now)
+    broken_at = stands.broken_at
+    kept = replace(domain, checked_at=change.now, broken_at=broken_at, problem=stands.problem)
     await change.connection.execute(
         SQL.settle_bounce_domain, change.workspace_id, kept.bounce_domain_id, change.now, broken_at, kept.problem
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from posthouse.accounts import (
+    aliases,
     alerts,
     audit,
     bounce_domains,
@@ -354,7 +355,7 @@ async def _check(record: DnsRecord, domain: str, policy: InForce | None, lookup:
 
 
 async def _alias(record: DnsRecord, lookup: RecordLookup) -> Check:
-    led = await bounce_domains.follow(record.name, record.value, lookup)
+    led = await aliases.follow(record.name, record.value, lookup)
     if led.arrived:
         return outcome(record, led.chain, None)
     if not led.answered:

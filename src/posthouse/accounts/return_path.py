@@ -19,11 +19,6 @@ def is_aligned(bounce_domain: str, from_domain: str) -> bool:
     return "." in zone and (_is_within(from_domain, zone) or _is_within(zone, from_domain))
 
 
-def is_subdomain(name: str) -> bool:
-    """Whether an alias can stand there: at the top of a zone it cannot (RFC 1034 3.6.2)."""
-    return name.count(".") >= 2
-
-
 def _is_within(name: str, zone: str) -> bool:
     return "." in zone and (name == zone or name.endswith(f".{zone}"))
 
