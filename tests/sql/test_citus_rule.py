@@ -59,6 +59,8 @@ ACROSS: Final = {
     "accounts.people_turned_away": "an address typed at sign-in names no workspace; what is kept then names it",
     "accounts.links_turned_away": "neither does a link",
     "accounts.credentials_turned_away": "a key names its workspace by its short number; what is kept then names it",
+    "accounts.link_host_taken": "asks about the others",
+    "accounts.link_host_in_use": "a proxy and a reader's browser name a host and no workspace",
     "accounts.any_domain_credentials": "what the lab left behind, anywhere",
     "accounts.lab_keys": "the lab answers for every domain",
 }

@@ -1,7 +1,8 @@
 """Who may send, and as whom: workspaces, people, credentials, sending domains and their keys, and the audit log.
 
 The room owns `workspaces`, `users`, `memberships`, `sessions`, `sign_in_links`, `data_keys`, `credentials`, `credential_use`,
-`sending_domains`, `dkim_keys`, `alerts`, `login_failures` and `audit_log`. A workspace is the tenant: everything but a person belongs to exactly one.
+`sending_domains`, `dkim_keys`, `bounce_domains`, `link_hosts`, `alerts`, `login_failures` and `audit_log`. A workspace is the tenant:
+everything but a person belongs to exactly one.
 
 Asking. The doors and the delivery ask `directory.Directory`, one per process: `by_api_key`, `by_smtp_login` and `by_network` turn
 what a client showed into a `Submitter`, `may_send_as` says whether that submitter may put a domain into From, `signing_keys` gives
@@ -25,6 +26,10 @@ says what mail it is for, which the door asks by `Directory.domain_classes`. Dai
 what it lost raises an alert (`domain_troubles`) and stops its mail only where the workspace's `domain_policy` says so.
 `domains.rotate` makes keys that relieve the present ones once their records are seen (`rotation`). `domains.add_keys` makes further keys; a pool whose
 settings name selectors signs with those keys alone (`selectors.Selectors.choose`), and gets them made when a domain is added or verified.
+
+Names of ours in its DNS. A workspace's `bounce_domains` and a sending domain's link host (`link_hosts`) are aliases of names of this
+installation (`aliases.follow`), taken only where they lead here and left out while they do not: `Directory.bounce_domain` and
+`Directory.link_host` name what mail shall use. A link host is one domain's over all workspaces.
 
 A person. `sign_in.Gate` takes a password or a one-time link, spends from `attempts` before it looks anything up, and opens a
 session; `sign_in.person` says on each request who that is.

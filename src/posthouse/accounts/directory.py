@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 from uuid import UUID
 
-from posthouse.accounts import bounce_domains, data_keys, return_path, workspaces
+from posthouse.accounts import bounce_domains, data_keys, link_hosts, return_path, workspaces
 from posthouse.accounts.dkim_store import KeyStore
 from posthouse.accounts.grants import Claim, Grant, claim_of_key, claim_of_login, grant_of, nearest, proves
 from posthouse.accounts.last_use import LastUse
@@ -61,9 +61,12 @@ class Directory:
         self._numbers = Recent(clock, self._load_number)
         self._data_keys = Recent(clock, self._load_data_key)
         self._bounce_domains = Recent(clock, self._load_bounce_domains)
+        self._link_hosts = Recent(clock, self._load_link_hosts)
+        self._link_names = Recent(clock, self._load_link_name)
         self._remembered: tuple[Recent[Any, Any], ...] = (
             *(self._grants, self._open_networks, self._verified, self._signing),
             *(self._workspaces, self._numbers, self._data_keys, self._bounce_domains),
+            *(self._link_hosts, self._link_names),
         )
 
     @classmethod
@@ -171,6 +174,14 @@ class Directory:
         """The workspace's own bounce domain for mail from this domain; None for the installation's."""
         return return_path.choose(await self._bounce_domains.get(workspace_id) or (), from_domain)
 
+    async def link_host(self, workspace_id: UUID, domain: str) -> str | None:
+        """The host that links in mail from this sending domain (lower-case A-label) lead to, by https; None for the installation's."""
+        return (await self._link_hosts.get(workspace_id) or {}).get(domain)
+
+    async def is_link_host(self, name: str) -> bool:
+        """Whether links of anybody lead to this host (lower-case A-label), and it leads here."""
+        return await self._link_names.get(name) is not None
+
     async def data_key(self, workspace_id: UUID, key_id: UUID | None = None) -> WrappedKey:
         """The key `key_id`, to open with; without it the current one, to seal with. Raises LookupError when it is gone."""
         if (key := await self._data_keys.get((workspace_id, key_id))) is None:
@@ -215,6 +226,13 @@ class Directory:
 
     async def _load_bounce_domains(self, workspace_id: UUID) -> tuple[str, ...] | None:
         return bounce_domains.usable(await bounce_domains.listing(self._pool, workspace_id))
+
+    async def _load_link_hosts(self, workspace_id: UUID) -> dict[str, str] | None:
+        hosts = await link_hosts.listing(self._pool, workspace_id)
+        return {each.domain: each.name for each in hosts if each.broken_at is None}
+
+    async def _load_link_name(self, name: str) -> bool | None:
+        return await link_hosts.in_use(self._pool, name) or None
 
     async def _load_data_key(self, place: tuple[UUID, UUID | None]) -> WrappedKey | None:
         workspace_id, key_id = place

@@ -22,6 +22,7 @@ class Purpose(StrEnum):
     DKIM = "dkim"
     SPF = "spf"
     RETURN_PATH = "return_path"
+    LINKS = "links"
     DMARC = "dmarc"
     REPORT_PERMISSION = "report_permission"
     TLS_REPORTS = "tls_reports"
@@ -64,7 +65,7 @@ class SendingDomain:
     """A domain of a workspace. It may be sent from once `verified_at` is set; `checks` are those of the last verification.
 
     `mail_classes` is what it is for, empty for everything: what becomes of other mail is the workspace's policy. `incomplete` is
-    what a verified domain lacks, and `bounce_domain` the workspace's own that aligns with it, usable or not.
+    what a verified domain lacks, `bounce_domain` the workspace's own that aligns with it and `link_host` its own, usable or not.
     """
 
     workspace_id: UUID
@@ -80,6 +81,7 @@ class SendingDomain:
     incomplete: Incomplete | None = None
     workspace_number: int = 0
     bounce_domain: str | None = None
+    link_host: str | None = None
 
     def is_refused(self, policy: DomainPolicy) -> bool:
         """Whether the workspace's policy keeps mail from it out while its records are not complete."""
@@ -90,12 +92,16 @@ class SendingDomain:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The names of this installation that stand in records. `report_address` is where receivers may report to; "" for nowhere."""
+    """The names of this installation that stand in records.
+
+    `report_address` is where receivers may report to, `link_target` what link hosts are an alias of; "" for nowhere.
+    """
 
     hostname: str
     bounce_domain: str
     return_target: str
     report_address: str = ""
+    link_target: str = ""
 
 
 PoolsOf = Callable[[str], tuple[Pool, ...]]
@@ -264,9 +270,17 @@ def _proofs(domain: SendingDomain, here: Installation) -> tuple[DnsRecord, ...]:
     return (spf, back, dmarc)
 
 
+def link_host_for(domain: SendingDomain) -> str:
+    """The link host of a domain, or the one that is suggested."""
+    return domain.link_host or f"links.{domain.name}"
+
+
 def _extras(domain: SendingDomain, here: Installation) -> tuple[DnsRecord, ...]:
     """What is worth having and nothing of ours depends on."""
     name, need, found = domain.name, Need.OPTIONAL, []
+    if here.link_target and (own := link_host_for(domain)) != here.link_target:
+        why = f"Lets the links in your mail lead to a name in {name}, not to this server's. Then choose it as the link host."
+        found.append(DnsRecord(Purpose.LINKS, own, "CNAME", here.link_target, why, need))
     if here.report_address and (permission := report_permission(name, here.bounce_domain)):
         why = f"Says that this server takes reports about {name}. It belongs where the DNS of this server is kept."
         found.append(DnsRecord(Purpose.REPORT_PERMISSION, permission[0], "TXT", permission[1], why, need))
@@ -318,6 +332,7 @@ _LINTS: Final[Mapping[Purpose, Lint]] = {
     Purpose.DKIM: record_lint.key,
     Purpose.SPF: record_lint.spf,
     Purpose.RETURN_PATH: record_lint.text,
+    Purpose.LINKS: record_lint.text,
     Purpose.DMARC: record_lint.dmarc,
     Purpose.REPORT_PERMISSION: record_lint.permission,
     Purpose.TLS_REPORTS: record_lint.tls_reports,

@@ -10,6 +10,7 @@ from posthouse.model.words import DomainPolicy
 INCOMPLETE: Final = "domain.incomplete"
 SPF_LOST: Final = "return_path.spf"
 BOUNCE_BROKEN: Final = "bounce_domain.broken"
+LINKS_BROKEN: Final = "link_host.broken"
 _NEEDED: Final = {
     DomainPolicy.WARN: frozenset({Purpose.OWNERSHIP}),
     DomainPolicy.REFUSE: frozenset({Purpose.OWNERSHIP}),
@@ -51,6 +52,15 @@ def of_bounce_domain(name: str, problem: str, default: str) -> Trouble:
     """A bounce domain whose alias leads elsewhere."""
     sentence = f"{problem} Bounces of mail that used {name} return to {default} until it is mended, so SPF does not prove your domain."
     return Trouble(BOUNCE_BROKEN, name, Level.WARNING, sentence, "/settings/bounce-domains")
+
+
+def of_link_host(name: str, problem: str, default: str, path: str) -> Trouble:
+    """A link host whose alias leads elsewhere."""
+    instead = default or "this server's own address"
+    sentence = (
+        f"{problem} Links in new mail lead to {instead} until it is mended; those in mail sent so far may not work."
+    )
+    return Trouble(LINKS_BROKEN, name, Level.WARNING, sentence, path)
 
 
 def _counts(check: Check, policy: DomainPolicy, *, signs: bool) -> bool:

@@ -3,19 +3,21 @@
 import asyncio
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from posthouse.accounts import (
-    aliases,
     alerts,
+    aliases,
     audit,
     bounce_domains,
     changes,
     dkim_store,
     domain_troubles,
+    link_hosts,
     record_lint,
     report_address,
     return_path,
@@ -182,7 +184,9 @@ def records(process: Process, domain: SendingDomain) -> tuple[DnsRecord, ...]:
     """Everything to publish for a domain of this installation."""
     settings = process.settings
     reports = report_address.of(process, domain.workspace_number, domain.workspace_id)
-    here = Installation(settings.server.hostname, settings.bounce_domain, settings.return_target, reports)
+    here = Installation(
+        settings.server.hostname, settings.bounce_domain, settings.return_target, reports, settings.link_target
+    )
     return records_for(domain, here, Selectors.of(settings).pools_of)
 
 
@@ -209,7 +213,8 @@ async def verified_above(connection: Executor, workspace_id: UUID, name: str) ->
 
 
 async def remove(change: Change, domain_id: UUID) -> bool:
-    """Remove a domain and its keys; nothing can be sent from it any more. False when there is none."""
+    """Remove a domain, its keys and its link host; nothing can be sent from it any more. False when there is none."""
+    await link_hosts.remove(change, domain_id)
     name = await change.connection.fetchval(SQL.delete_domain, change.workspace_id, domain_id)
     if name is None:
         return False
@@ -223,7 +228,7 @@ async def verify(
 ) -> SendingDomain | None:
     """Ask the DNS for every record and keep what it said; None when there is no such domain.
 
-    No transaction is open while the DNS is asked. A domain once verified stays so: what is missing raises an alert, and whether its
+    No transaction is open while the DNS is asked. Its link host is asked about with it. A domain once verified stays so: what is missing raises an alert, and whether its
     mail is refused meanwhile is the workspace's policy. Where a pool has got selectors of its own since, keys are made for them, to
     be published.
     """
@@ -233,6 +238,8 @@ async def verify(
     domain = await _with_all_keys(process, domain, actor)
     checks = await check(records(process, domain), domain.name, resolver)
     selectors = Selectors.of(process.settings)
+    if domain.link_host:
+        await link_hosts.verify(process, workspace_id, domain_id, resolver, actor)
     async with changes.making(process, workspace_id, actor) as change:
         return await settle(change, domain, checks, lambda selector: not selectors.pools_of(selector))
 
@@ -370,7 +377,15 @@ async def _with_keys(connection: Executor, workspace_id: UUID, rows: Sequence[Re
     for key in await connection.fetch(SQL.published_keys, workspace_id, ids):
         keys[key["domain_id"]].append(_key(key))
     bounces = [each.name for each in await bounce_domains.listing(connection, workspace_id)] if rows else []
-    return [_domain(row, tuple(keys[row["domain_id"]]), return_path.choose(bounces, row["name"])) for row in rows]
+    links = {each.domain_id: each.name for each in await link_hosts.listing(connection, workspace_id)} if rows else {}
+    return [
+        replace(
+            _domain(row, tuple(keys[row["domain_id"]])),
+            bounce_domain=return_path.choose(bounces, row["name"]),
+            link_host=links.get(row["domain_id"]),
+        )
+        for row in rows
+    ]
 
 
 def _key(row: Record) -> PublishedKey:
@@ -379,7 +394,7 @@ def _key(row: Record) -> PublishedKey:
     )
 
 
-def _domain(row: Record, keys: tuple[PublishedKey, ...], bounce_domain: str | None) -> SendingDomain:
+def _domain(row: Record, keys: tuple[PublishedKey, ...]) -> SendingDomain:
     return SendingDomain(
         workspace_id=row["workspace_id"],
         domain_id=row["domain_id"],
@@ -393,5 +408,4 @@ def _domain(row: Record, keys: tuple[PublishedKey, ...], bounce_domain: str | No
         mail_classes=frozenset(map(MailClass, row["mail_classes"])),
         incomplete=Incomplete(row["incomplete"]) if row["incomplete"] else None,
         workspace_number=row["number"],
-        bounce_domain=bounce_domain,
     )

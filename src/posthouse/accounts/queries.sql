@@ -299,8 +299,48 @@ DELETE FROM bounce_domains WHERE workspace_id = $1 AND bounce_domain_id = $2 RET
 -- name: overdue_bounce_domains
 SELECT bounce_domain_id FROM bounce_domains WHERE workspace_id = $1 AND checked_at < $2 ORDER BY checked_at LIMIT $3;
 
+-- Link hosts.
+
+-- name: link_hosts
+SELECT h.*, d.name AS domain FROM link_hosts h JOIN sending_domains d USING (workspace_id, domain_id)
+WHERE h.workspace_id = $1 ORDER BY d.name;
+
+-- name: link_host
+SELECT h.*, d.name AS domain FROM link_hosts h JOIN sending_domains d USING (workspace_id, domain_id)
+WHERE h.workspace_id = $1 AND h.domain_id = $2;
+
+-- name: lock_link_host
+-- One at a time may take a name, until commit: no constraint may reach over all workspaces.
+SELECT pg_advisory_xact_lock(hashtextextended('link host ' || $1::text, 0));
+
+-- name: link_host_taken
+-- Whether it is another domain's, of any workspace: whoever follows a link names the host alone.
+SELECT EXISTS (SELECT FROM link_hosts WHERE name = $3 AND (workspace_id, domain_id) <> ($1, $2));
+
+-- name: set_link_host
+-- Instead of any the domain has. Nothing comes back when there is no such verified domain.
+INSERT INTO link_hosts (workspace_id, domain_id, name, created_at, checked_at)
+SELECT workspace_id, domain_id, $3, $4, $4 FROM sending_domains
+WHERE workspace_id = $1 AND domain_id = $2 AND verified_at IS NOT NULL
+ON CONFLICT (workspace_id, domain_id) DO UPDATE
+SET name = excluded.name, created_at = excluded.created_at, checked_at = excluded.checked_at, broken_at = NULL, problem = ''
+RETURNING domain_id;
+
+-- name: settle_link_host
+UPDATE link_hosts SET checked_at = $4, broken_at = $5, problem = $6
+WHERE workspace_id = $1 AND domain_id = $2 AND name = $3 RETURNING domain_id;
+
+-- name: delete_link_host
+DELETE FROM link_hosts WHERE workspace_id = $1 AND domain_id = $2 RETURNING name;
+
+-- name: link_host_in_use
+-- A proxy that asks for a certificate names the host alone.
+SELECT EXISTS (SELECT FROM link_hosts WHERE name = $1 AND broken_at IS NULL);
+
+-- Looking again.
+
 -- name: overdue_domains
--- The same for sending domains that were verified once; the lab's own is in no DNS.
+-- Sending domains that were verified once and whose turn it is; the lab's own is in no DNS.
 SELECT domain_id FROM sending_domains
 WHERE workspace_id = $1 AND verified_at IS NOT NULL AND checked_at < $2 AND name <> $4 ORDER BY checked_at LIMIT $3;
 

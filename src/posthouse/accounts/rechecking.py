@@ -1,8 +1,8 @@
 """The daily look at what was right once: sending domains and bounce domains are asked about again before anybody complains.
 
 What is gone raises an alert and stands on the domain's page. It stops no mail by itself: a domain stays verified, and whether its mail
-is refused while records are missing is the workspace's policy (`domain_policy`); a broken bounce domain gives way to the
-installation's own. The same look finds the records of new DKIM keys, which take over then.
+is refused while records are missing is the workspace's policy (`domain_policy`); a broken bounce domain or link host gives way to
+the installation's own. The same look finds the records of new DKIM keys, which take over then.
 """
 
 from datetime import timedelta

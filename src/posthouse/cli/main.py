@@ -28,6 +28,7 @@ COMMANDS: Final = (
     ("list", "posthouse.cli.list_check:app", "Whether a list of addresses is fit to be written to."),
     ("domain", "posthouse.cli.domain:app", "Sending domains and the DNS records they need."),
     ("bounce-domain", "posthouse.cli.bounce_domain:app", "Domains of your own that bounces return to."),
+    ("link-host", "posthouse.cli.link_host:app", "Hosts of your own that links in your mail lead to."),
     ("key", "posthouse.cli.key:app", "API keys and SMTP credentials."),
     ("webhook", "posthouse.cli.webhook:app", "Programs that are told of events; replay."),
     ("alert", "posthouse.cli.alert:app", "What administrators have to know."),

@@ -249,6 +249,10 @@ DIRECTORY_MISS_TTL_S: Final = 2.0  # a key that was just made works within this 
 DIRECTORY_ENTRIES: Final = 20_000  # answers of one kind remembered by a process
 DIRECTORY_MISSES: Final = 5_000  # kept apart: guesses must not push out what is in use
 LOADED_KEYS: Final = 20_000  # private DKIM keys ready to sign, about 3 kB each
+TLS_ASK_LOOKUPS: Final = (
+    4  # at once, of names a proxy asks about: strangers choose them, and pages need the database too
+)
+TLS_ASK_OCTETS: Final = 300  # of its query: a name has 253
 CREDENTIAL_USE_S: Final = 60.0  # a last use is noted this often
 PASSWORD_CHARS_LEAST: Final = 12
 PASSWORD_CHARS_MOST: Final = 1_024  # argon2 reads all of it

@@ -8,6 +8,7 @@ import base64
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -98,6 +99,21 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(description="Address people and programs use, as in https://mail.example.com. Empty: http://HOST:PORT."),
     ] = ""
+    other_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Further host names that pages and API answer to, beside that of public_url, server.hostname, IP addresses and"
+            " names without a dot. They matter where public_url begins with https://: any other name is taken for a link host of a"
+            " customer, where only links of mails are answered."
+        ),
+    ] = ()
+    proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Networks of TLS proxies on other hosts, as in "10.1.0.0/16", that may ask for whom to get certificates'
+            " (/tls/ask, docs/tls.md). Those on this host always may."
+        ),
+    ] = ()
 
 
 class Submission(Struct, frozen=True, forbid_unknown_fields=True):
@@ -423,6 +439,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return self.mail.return_target or f"returnto.{self.server.hostname}"
 
     @property
+    def link_target(self) -> str:
+        """What customers' own link hosts are an alias of: the host of the public address.
+
+        "" where there is none, or one that a customer's name could not take the place of: without HTTPS at its usual port, or a number.
+        """
+        address = _split(self.web.public_url)
+        host = (address.hostname or "").rstrip(".") if address else ""
+        usual = address is not None and address.scheme == "https" and address.port in {None, 443}
+        return (
+            host
+            if usual and host.isascii() and "." in host and ":" not in host and not host.rpartition(".")[2].isdecimal()
+            else ""
+        )
+
+    @property
     def public_url(self) -> str:
         """How people reach the web pages; no slash at the end."""
         return self.web.public_url.rstrip("/") or f"http://{connectable(self.web.host)}:{self.web.port}"
@@ -431,6 +462,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 def connectable(host: str) -> str:
     """An address one can dial for a listener's address."""
     return "127.0.0.1" if host in {"*", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL with a readable port."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def stream_address(text: str) -> Path | tuple[str, int]:

@@ -148,6 +148,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         networks(settings.webhooks.allowed_networks)
     except ValueError as error:
         yield f"webhooks.allowed_networks: {error}"
+    try:
+        networks(settings.web.proxies)
+    except ValueError as error:
+        yield f"web.proxies: {error}"
     for domain, hop in settings.delivery.routes.items():
         host, _, port = hop.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:

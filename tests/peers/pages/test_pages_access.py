@@ -14,7 +14,7 @@ from posthouse.runtime.postgres import transaction
 
 PATHS = [
     "/", "/messages", "/messages?q=zzzzz", "/messages/{waiting}", "/messages/{several}?tab=headers", "/messages/{bounced}?tab=raw",
-    "/send", "/domains", "/domains/{domain}", "/domains/{domain}/remove", "/keys", "/keys/new?kind=smtp", "/queue", "/reports", "/reputation",
+    "/send", "/domains", "/domains/{domain}", "/domains/{domain}/remove", "/domains/{domain}/links", "/keys", "/keys/new?kind=smtp", "/queue", "/reports", "/reputation",
     "/queue/hold?domain=yahoo.com", "/queue/bounce?domain=yahoo.com&state=waiting", "/queue/select?domain=yahoo.com",
     "/queue/select?colour=red", "/queue/cancel?domain=no+domain", "/queue/suspend", "/messages/{bounced}/resend",
     "/suppressions", "/suppressions?address=nobody", "/suppressions/new", "/suppressions/import", "/suppressions/invalid",

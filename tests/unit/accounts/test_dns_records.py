@@ -1,5 +1,6 @@
 """What a domain publishes and how it is judged."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -60,6 +61,21 @@ def test_the_records_of_a_domain_come_in_the_order_of_doing() -> None:
     ]
     assert [each.need.value for each in records] == ["required"] * 3 + ["recommended"] * 3 + ["optional"] * 4
     assert all(each.why.endswith(".") for each in records)
+
+
+def test_the_alias_of_a_link_host_is_listed_where_it_can_lead_somewhere() -> None:
+    here = replace(HERE, link_target="mail.host.test")
+    (suggested,) = [each for each in records_for(DOMAIN, here) if each.purpose is Purpose.LINKS]
+    assert (suggested.zone_line, suggested.need) == (
+        "links.example.com. 3600 IN CNAME mail.host.test.",
+        Need.OPTIONAL,
+    )
+    (chosen,) = [
+        each for each in records_for(replace(DOMAIN, link_host="go.example.com"), here) if each.purpose is Purpose.LINKS
+    ]
+    assert chosen.name == "go.example.com"
+    itself = replace(HERE, link_target="links.example.com")
+    assert Purpose.LINKS not in {each.purpose for each in records_for(DOMAIN, itself)}
 
 
 def test_a_zone_file_line_cuts_a_long_value_into_strings() -> None:

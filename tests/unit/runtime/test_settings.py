@@ -137,6 +137,24 @@ def test_a_public_address_can_stand_in_a_header_field(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("public_url", "target"),
+    [
+        ("https://mail.example.com", "mail.example.com"),
+        ("https://Mail.Example.com.:443/", "mail.example.com"),
+        ("", ""),  # nobody outside is told where we are
+        ("http://mail.example.com", ""),  # links go by HTTPS
+        ("https://mail.example.com:8443", ""),  # and at its usual port
+        ("https://192.0.2.1", ""),  # nothing is an alias of a number
+        ("https://[2001:db8::1]", ""),
+        ("https://mail", ""),
+        ("https://mail.example.com:none", ""),
+    ],
+)
+def test_link_hosts_are_an_alias_of_the_public_host_where_it_has_https(public_url: str, target: str) -> None:
+    assert Settings().with_("web", public_url=public_url).link_target == target
+
+
+@pytest.mark.parametrize(
     ("text", "address"),
     [
         ("localhost:3310", ("localhost", 3310)),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from posthouse.model.words import Scope
-from posthouse.web.api import bounce_domains, bounce_policies, domains, list_checks
+from posthouse.web.api import bounce_domains, bounce_policies, domains, link_hosts, list_checks
 from posthouse.web.api.operation import Operation, Reply, Schema
 
 _NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 253}
@@ -25,6 +25,10 @@ _BOUNCES: Final = """\
 The domain has to be an alias (CNAME) of `target` in the DNS before it can be added; aliases of aliases count. Mail whose From belongs to the
 same organisation returns to it from then on, so that SPF aligns for DMARC. It is asked about daily; while its alias leads elsewhere the
 installation's own domain is used."""
+_LINKS: Final = """\
+The host has to be an alias (CNAME) of `target` in the DNS before it can be chosen; aliases of aliases count. It takes the place of any the
+domain has. Links in the domain's mail lead to it from then on, by HTTPS. It is asked about daily; while its alias leads elsewhere the
+installation's own host is used."""
 _LISTS: Final = """\
 Each address is judged by its spelling, by the DNS of its domain, and by what earlier mail taught this workspace: invalid, duplicate, bounced,
 opted out, dead domain, probable typing error, throw-away, office. Nobody is written to and nothing of the list is kept."""
@@ -206,6 +210,55 @@ DOMAIN_OPERATIONS: Final[tuple[Operation, ...]] = (
         Scope.MANAGE,
         bounce_domains.remove_bounce_domain,
         {200: Reply("It is not used any more.", (bounce_domains.BounceDomainView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "GET",
+        "/v1/link-hosts",
+        "listLinkHosts",
+        "Where links lead",
+        Scope.READ,
+        link_hosts.list_link_hosts,
+        {200: Reply("The link hosts.", (link_hosts.LinkHosts,))},
+        group="Domains",
+    ),
+    Operation(
+        "PUT",
+        "/v1/domains/{name}/link-host",
+        "chooseLinkHost",
+        "Choose the link host of a domain",
+        Scope.MANAGE,
+        link_hosts.choose_link_host,
+        {200: Reply("The link host; the next message from the domain uses it.", (link_hosts.LinkHostView,))},
+        problems=(400, 404, 408, 409, 413, 415, 422),
+        description=_LINKS,
+        body=link_hosts.LINK_HOST_BODY,
+        example={"name": "links.example.com"},
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "POST",
+        "/v1/domains/{name}/link-host/verify",
+        "verifyLinkHost",
+        "Look for the alias of a link host now",
+        Scope.MANAGE,
+        link_hosts.verify_link_host,
+        {200: Reply("The link host with what the DNS said.", (link_hosts.LinkHostView,))},
+        problems=(404,),
+        path_parameters={"name": _NAME},
+        group="Domains",
+    ),
+    Operation(
+        "DELETE",
+        "/v1/domains/{name}/link-host",
+        "removeLinkHost",
+        "Remove the link host of a domain",
+        Scope.MANAGE,
+        link_hosts.remove_link_host,
+        {200: Reply("It is not used any more.", (link_hosts.LinkHostView,))},
         problems=(404,),
         path_parameters={"name": _NAME},
         group="Domains",

@@ -4,7 +4,7 @@ A request walks through it like this: `session.provide_person` turns the cookie 
 page; the handler of one noun (`home`, `message_list`, `message`, `resend_pages`, `send`, `domain_pages`, `report_pages`,
 `reputation_pages`, `export_pages`, `queue_pages`, `queue_acts`, `suspension_pages`, `suppression_pages`, `suppression_files`,
 `invalid_pages`, `bounced_pages`, `list_pages`, `key_pages`, `webhook_pages`, `settings_pages`, `login_failure_pages`, `alert_pages`,
-`bounce_pages`, `bounce_rule_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
+`bounce_pages`, `bounce_rule_pages`, `link_pages`) reads what it needs from accounts, outbox, ledger and webhooks; `view.page` puts it into a template,
 `view.part` into the piece of it that refreshes itself. A change is always a POST: `session.form` checks that it came from our
 own page (Fetch Metadata and a token bound to the session), `session.need` checks the role, the room that owns the thing makes
 the change and its audit entry, and a redirect (303) leads to what is to be seen next.
@@ -30,6 +30,7 @@ from posthouse.web.pages import (
     home,
     invalid_pages,
     key_pages,
+    link_pages,
     list_pages,
     login_failure_pages,
     message,
@@ -77,6 +78,10 @@ _signed_in: Final = Router(
         domain_pages.domain_classes,
         domain_pages.domain_remove_page,
         domain_pages.domain_remove,
+        link_pages.link_page,
+        link_pages.link_choose,
+        link_pages.link_verify,
+        link_pages.link_remove,
         report_pages.report_page,
         report_pages.report_upload,
         report_pages.source_page,

@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from posthouse.accounts import changes, domains, rotation
+from posthouse.accounts import changes, domains, link_hosts, rotation
 from posthouse.accounts.dns_records import Check, DnsRecord, Incomplete, Need, PublishedKey, Purpose
 from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.record_lint import SENTENCES
@@ -27,6 +27,7 @@ _TITLES: Final = {
     Purpose.DKIM: "DKIM",
     Purpose.SPF: "SPF",
     Purpose.RETURN_PATH: N_("Return path"),
+    Purpose.LINKS: N_("Links"),
     Purpose.DMARC: "DMARC",
     Purpose.REPORT_PERMISSION: N_("Permission for reports"),
     Purpose.TLS_REPORTS: N_("TLS reports"),
@@ -42,6 +43,7 @@ _WHY: Final = {
         "Allows this server to use the return path, where bounces come back to. It serves all domains at once."
     ),
     Purpose.RETURN_PATH: N_("Lets bounces return to a name of your own, so that SPF proves your domain too."),
+    Purpose.LINKS: N_("Lets the links in your mail lead to a name of your own instead of this server's."),
     Purpose.DMARC: N_(
         "Tells receivers what to do with mail that fails the checks. Begin with none; tighten it when the reports look right."
     ),
@@ -104,8 +106,11 @@ async def domain_add(request: Page, person: Person) -> Response[str] | Redirect:
 @get("/domains/{domain_id:uuid}", include_in_schema=False)
 async def domain_page(request: Page, person: Person, domain_id: FromPath[UUID]) -> Response[str]:
     """One domain."""
-    domain = await _found(request, person, domain_id)
-    return page(request, person, "domain.html", "domains", **_records(request, person, domain))
+    domain, process = await _found(request, person, domain_id), rooms(request).process
+    context = _records(request, person, domain)
+    if domain.link_host:
+        context["link_host"] = await link_hosts.find(process.pool, domain.workspace_id, domain_id)
+    return page(request, person, "domain.html", "domains", link_target=process.settings.link_target, **context)
 
 
 @post("/domains/{domain_id:uuid}/verify", status_code=200, include_in_schema=False)
@@ -250,7 +255,7 @@ def _records(request: Page, person: SignedIn, domain: SendingDomain) -> dict[str
 
 
 def _record(record: DnsRecord, check: Check | None, domain: SendingDomain, spoken: Speech) -> dict[str, Any]:
-    """One row of the table. A return path that leads here and is not in use yet may be `offered`."""
+    """One row of the table. An alias that leads here and is not in use yet comes with the `offer` to use it."""
     names = {f"{key.selector}._domainkey.{domain.name}": key for key in domain.keys}
     key = names.get(record.name)
     seen = check is not None and check.passed
@@ -258,7 +263,7 @@ def _record(record: DnsRecord, check: Check | None, domain: SendingDomain, spoke
         "title": spoken.say(_TITLES[record.purpose]),
         "is_new": key is not None and key.replacing,
         "is_former": key is not None and key.retired_at is not None,
-        "offered": record.purpose is Purpose.RETURN_PATH and seen and domain.bounce_domain is None,
+        "offer": _offer(record.purpose, domain, spoken) if seen else None,
         "pools": [spoken.say(POOLS[pool]) for pool in record.pools],
         "why": spoken.say(_WHY[record.purpose]),
         "type": record.type,
@@ -269,6 +274,14 @@ def _record(record: DnsRecord, check: Check | None, domain: SendingDomain, spoke
         "check": check,
         "remark": _remark(check, spoken) if check else "",
     }
+
+
+def _offer(purpose: Purpose, domain: SendingDomain, spoken: Speech) -> dict[str, str] | None:
+    if purpose is Purpose.RETURN_PATH and domain.bounce_domain is None:
+        return {"action": "/settings/bounce-domains", "label": spoken.say("Use it for bounces")}
+    if purpose is Purpose.LINKS and domain.link_host is None and domain.verified_at:
+        return {"action": f"/domains/{domain.domain_id}/links", "label": spoken.say("Use it for links")}
+    return None
 
 
 def _remark(check: Check, spoken: Speech) -> str:
