@@ -4,10 +4,10 @@
 application and runs uvicorn inside the process's own event loop until `process.stopping` is set; requests in flight are answered,
 then the door commits what it has promised. `connection` bounds what a client may do before its request is complete.
 
-`app.Front` receives every request: `/v1` goes to `api` (see its `__init__`), `/docs` and `/openapi.json` are its description,
-`/healthz`, `/readyz` and `/metrics` the probes; all else goes to the Litestar application of `pages` and of `track`, what readers of
-mail come to. `security` adds the headers
-every response has: nothing from outside, nothing inline, no frames.
+`app.Front` receives every request. Under a name that is not ours there is only what mails link to (`hosts`). Under ours `/v1`
+goes to `api` (see its `__init__`), `/docs` and `/openapi.json` are its description, `/healthz` and `/readyz` the probes, `/tls/ask`
+tells a proxy for whom to get certificates (`tls_ask`); all else goes to the Litestar application of `pages` and of `track`,
+what readers of mail come to. `security` adds the headers every response has: nothing from outside, nothing inline, no frames.
 
 A message by JSON takes this way: `api.router` authenticates and bounds, `api.submit` has `intake.request.parse` read the body,
 hands the submissions to `intake.accept.Door` and answers 202 once they are committed.

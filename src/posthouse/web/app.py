@@ -9,15 +9,17 @@ from litestar.datastructures import State
 
 from posthouse.intake import opt_out
 from posthouse.model.limits import FORM_OCTETS, OPT_OUT_OCTETS, UPLOAD_OCTETS
-from posthouse.web import pages, track
+from posthouse.web import pages, tls_ask, track
 from posthouse.web.api import openapi, reference
 from posthouse.web.api.bodies import Held, Receive, bounded
 from posthouse.web.api.exchange import JSON, Answer
 from posthouse.web.api.problems import refuse
 from posthouse.web.api.router import Api, write
 from posthouse.web.api.table import OPERATIONS
+from posthouse.web.hosts import NOTHING_HERE, Hosts
 from posthouse.web.rooms import Rooms
 from posthouse.web.security import Send, secured
+from posthouse.web.tls_ask import TlsAsk
 
 if TYPE_CHECKING:
     from litestar.types import ExceptionHandlersMap
@@ -38,17 +40,21 @@ def build(rooms: Rooms) -> "Front":
         "/docs.css": Answer(200, reference.STYLE, "text/css; charset=utf-8"),
         "/healthz": Answer(200, b"alive\n", _TEXT),
     }
-    return Front(rooms, Api(rooms, OPERATIONS), fixed, _pages(rooms))
+    return Front(rooms, Api(rooms, OPERATIONS), fixed, _pages(rooms), Hosts.of(rooms.process.settings), TlsAsk(rooms))
 
 
 class Front:
     """Sends each request to what answers it; every response leaves with the security headers."""
 
-    def __init__(self, rooms: Rooms, api: Application, fixed: dict[str, Answer], behind: Litestar) -> None:
+    def __init__(
+        self, rooms: Rooms, api: Application, fixed: dict[str, Answer], behind: Litestar, hosts: Hosts, tls_ask: TlsAsk
+    ) -> None:
         self._rooms = rooms
         self._api = api
         self._fixed = fixed
         self._behind = behind
+        self._hosts = hosts
+        self._tls_ask = tls_ask
         self._forms = Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,8 +62,12 @@ class Front:
         path = scope.get("path", "")
         if scope["type"] != "http":
             await self._behind(scope, receive, send)  # type: ignore[arg-type]
+        elif self._hosts.keeps_from(path, scope["headers"]):
+            await write(Answer(404, NOTHING_HERE, _TEXT), send)
         elif path == "/v1" or path.startswith("/v1/"):
             await self._api(scope, receive, send)
+        elif path == tls_ask.PATH:
+            await write(await self._tls_ask.answer(scope), send)
         elif answer := await self._plain(path, scope["method"]):
             await write(answer, send)
         else:
