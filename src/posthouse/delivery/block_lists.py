@@ -268,11 +268,7 @@ async def _broken(resolver: Resolver, zone: str) -> str:
     listed, unlisted = await asyncio.gather(
         *(_asked(resolver, address, zone) for address in (dnsbl.ALWAYS_LISTED, dnsbl.NEVER_LISTED))
     )
-    if dnsbl.works(listed, unlisted):
-        return ""
-    if unlisted.said is Said.LISTED:
-        return "it lists every address"
-    return listed.detail or "it does not list its test address"
+    return dnsbl.trouble(listed, unlisted)
 
 
 async def _asked(resolver: Resolver, address: str, zone: str) -> Meaning:

@@ -154,6 +154,12 @@ BLOCK_LIST_CLEAN_LOOKS: Final = 2  # in a row before a listing is over
 BLOCK_LIST_LOOKS: Final = 500  # of one round
 BLOCK_LIST_REASON_CHARS: Final = 300
 BLOCK_LIST_FORGET_S: Final = 172_800  # after the last look, when nobody watches the address any more
+LINK_TEXT_OCTETS: Final = 1_048_576  # of a message's texts that are read for links: mail programs cut off far earlier
+LINK_CALL_OCTETS: Final = 8_388_608  # of all messages of a dry run: those behind it are not read for links
+LINK_CHARS: Final = 2_048  # of one link in a text
+LINK_HOSTS: Final = 50  # of one dry run, over all its messages; a newsletter leads to fewer
+LINK_NAMES: Final = 4  # of one host: itself and the domains above it, the nearest to the top first
+LINK_LOOK_S: Final = 3.0  # for the lists to answer a dry run, which somebody waits for
 
 # --- Message format, written and read
 DISPLAY_NAME_CHARS: Final = 320

@@ -28,6 +28,8 @@ What receivers report about a domain comes as files: `report_files.read` finds t
 has `dmarc_aggregate` (as a stream, through `report_xml`), `dmarc_failure` and `tlsrpt_report` read them; `report_values` are the
 spellings they share.
 
+Block lists in the DNS are asked as `dnsbl` (addresses) and `uribl` (domains) say, which also know what an answer means.
+
 Readers take whatever strangers send: they are bounded, they never raise, and what they cannot read is left out or becomes a
 result with a reason. Writers refuse what could break out of its place. A peer that breaks a conversation's rules is a
 `RemoteProtocolError` or a refusing reply, never a crash.

@@ -15,12 +15,18 @@ _ANSWERS: Final = IPv4Network("127.0.0.0/8")
 _ERRORS: Final = IPv4Network(
     "127.255.255.0/24"
 )  # Spamhaus: asked through a public resolver, too often, or for no zone of theirs
-_REFUSED: Final = IPv4Address("127.0.0.1")  # never a listing; some lists tell those they do not serve so
+_REFUSED: Final = {
+    IPv4Address("127.0.0.1"),  # never a listing; SURBL, URIBL and others tell those they do not serve so
+    IPv4Address("127.0.1.255"),  # Spamhaus: a list of domains was asked about an address
+}
 _URL: Final = re.compile(r"https?://[^\s\"'<>]+")
 _REMOVAL: Final = {
     "spamhaus.org": "https://check.spamhaus.org/",
     "spamcop.net": "https://www.spamcop.net/bl.shtml",
+    "spamhaus.net": "https://check.spamhaus.org/",  # the zones of a customer's own
     "barracudacentral.org": "https://www.barracudacentral.org/rbl/removal-request",
+    "surbl.org": "https://surbl.org/surbl-analysis",
+    "uribl.com": "https://lookup.uribl.com/",
 }
 
 
@@ -57,14 +63,21 @@ def meaning(answer: Answer[str], zone: str) -> Meaning:
         return Meaning(Said.UNKNOWN, detail=answer.detail or str(answer.status))
     codes = tuple(sorted(set(answer.records)))
     told = [IPv4Address(code) for code in codes]
-    if not all(code in _ANSWERS and code not in _ERRORS and code != _REFUSED for code in told):
+    if not all(code in _ANSWERS and code not in _ERRORS and code not in _REFUSED for code in told):
         return Meaning(Said.UNKNOWN, codes, f"the list does not answer us: {', '.join(codes)}")
     return Meaning(Said.LISTED, codes)
 
 
 def works(listed: Meaning, unlisted: Meaning) -> bool:
-    """Whether a list that says so of ALWAYS_LISTED and NEVER_LISTED may be believed."""
+    """Whether a list may be believed that says so of what every list has, and of what none has."""
     return listed.said is Said.LISTED and unlisted.said is not Said.LISTED
+
+
+def trouble(listed: Meaning, unlisted: Meaning) -> str:
+    """Why a list that says so of its two test points is not to be believed, "" when it is."""
+    if works(listed, unlisted):
+        return ""
+    return "it lists everything" if unlisted.said is Said.LISTED else listed.detail or "it does not list its test point"
 
 
 def reason(texts: tuple[str, ...]) -> str:
