@@ -15,5 +15,7 @@ Two ways lead to the same end, content that needs nothing more than its DKIM sig
 
 Mail that is sent once more takes neither way: `stamp.restamp` changes its Message-ID and Date and nothing else.
 
+`links.hosts` reads what a finished message leads to, whichever way it came.
+
 What it never does: decide who may send, choose a road, look at a clock, sign, or rebuild MIME that somebody else wrote.
 """
