@@ -34,6 +34,7 @@ PROCESSES = ["web", "submission", "inbound", "transactional", "notification", "m
 def posthouse(*words: str, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "posthouse.cli.main", *words]
     environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "POSTHOUSE_PROCESSES_TRANSACTIONAL": "1"}
+    environ["POSTHOUSE_BLOCK_LISTS_LINK_ZONES"] = "[]"  # which doctor would ask
     environ |= {"PYTHONPATH": os.pathsep.join(sys.path), **options.pop("environ", {})}
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True, **options)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from posthouse.accounts import host_records
 from posthouse.accounts.host_records import Fact, State
+from posthouse.intake import links
 from posthouse.intake.scan import Scanner, ScannerError
 from posthouse.model.dns import DnsStatus
 from posthouse.runtime import data_folder, migrate, network, vault
@@ -22,6 +23,7 @@ from posthouse.runtime.postgres import DATABASE_GONE, PostgresError
 from posthouse.runtime.process import Process
 from posthouse.runtime.seats import doors
 from posthouse.runtime.settings import Settings
+from posthouse.wire import uribl
 
 _SPACE_LOW: Final = 2 * 1024**3
 _SPACE_OUT: Final = 512 * 1024**2
@@ -195,6 +197,20 @@ async def block_lists(process: Process) -> AsyncIterator[Finding]:
         yield Finding(
             "block lists", Verdict.OK, f"{addresses} addresses on none of {', '.join(sorted({e.zone for e in found}))}"
         )
+
+
+async def link_lists(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether the lists that a dry run asks about links answer this machine."""
+    zones = () if settings.lab.enabled else settings.block_lists.link_zones
+    if not zones:
+        return
+    resolver = Resolver(settings.delivery.resolvers)
+    found = await asyncio.gather(*(links.trouble(resolver, zone) for zone in zones))
+    for zone, why in zip(zones, found, strict=True):
+        if why:
+            yield Finding("link lists", Verdict.WARNING, f"{uribl.shown(zone)} cannot be asked: {why}")
+    if working := [uribl.shown(zone) for zone, why in zip(zones, found, strict=True) if not why]:
+        yield Finding("link lists", Verdict.OK, f"a dry run looks links up on {', '.join(working)}")
 
 
 def _schema(missing: list[str]) -> Finding:

@@ -27,8 +27,9 @@ def doctor_command(
     json: Annotated[bool, Parameter(negative="", help="Print the findings as one JSON list.")] = False,
     where: Annotated[Where, Parameter(name="*")] = Where(),  # noqa: B008 - frozen
 ) -> None:
-    """Check settings, data folder, key, disk, clock, ports, opt-out links, malware scanner, database, schema, rights,
-    block lists, and the DNS of this server: its name, the addresses mail leaves from, forth and back, and the domains bounces return to.
+    """Check settings, data folder, key, disk, clock, ports, opt-out links, malware scanner, database, schema,
+    rights, block lists, and the DNS of this server: its name, the addresses mail leaves from, forth and back, the domains bounces return to,
+    and whether the lists that a dry run asks about links answer.
 
     Where a DNS record is missing, the line to publish stands below. Changes nothing. Exit status 1 when something failed; warnings alone are 0.
 
@@ -69,7 +70,10 @@ async def _examine(where: Where) -> list[Finding]:
     ]
     findings += await checks.malware_scanner(settings, log.configure("command", "error", settings.server.log_format))
     findings += await _examine_database(settings)
-    return findings + [finding async for finding in checks.names(settings, network.local_addresses())]
+    names = [finding async for finding in checks.names(settings, network.local_addresses())]
+    if any(finding.check == "resolver" and finding.verdict is Verdict.FAILED for finding in names):
+        return findings + names
+    return findings + names + [finding async for finding in checks.link_lists(settings)]
 
 
 async def _examine_database(settings: Settings) -> list[Finding]:

@@ -6,6 +6,9 @@ domain?) -> `route.choose` -> `scan.Scanner.find` (malware? where a scanner is s
 hundred people among single messages? then flagged, held or refused, as the workspace says) -> suppressed? -> rows ->
 `commit.Commit` writes the rows of all requests of these milliseconds in one statement (`promise`) -> COMMIT -> only now 202 or 250.
 
+A dry run takes the same decisions and adds what may harm the mail: `alignment.warning`, and `links.LinkLists` for links to domains on
+block lists. Mail that is accepted waits for no name server.
+
 `resend.compose` makes a submission of a message that was accepted before, and the door takes it as any other.
 
 `notices.advance` tells senders by mail when theirs was not delivered: it reads the ledger's failures after a cursor of its own and

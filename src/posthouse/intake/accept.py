@@ -9,11 +9,12 @@ from posthouse.accounts.directory import Directory
 from posthouse.intake import alignment, checks, opt_out, route, separation
 from posthouse.intake.classify import classify
 from posthouse.intake.commit import Answer, Call, Commit, Idempotency, KeyConflict, Replay
+from posthouse.intake.links import LinkLists
 from posthouse.intake.mass_watch import MassWatch
 from posthouse.intake.rows import Decided
 from posthouse.intake.scan import Scanner
 from posthouse.model import limits
-from posthouse.model.mail import Note, Receipt, Refused, Submission, Submitter
+from posthouse.model.mail import Note, Receipt, Refused, Submission, Submitter, Warned
 from posthouse.model.words import MailClass
 from posthouse.outbox import bodies
 from posthouse.runtime.group import Group
@@ -31,6 +32,7 @@ class Door:
         self._commit = Commit(process)
         self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
         self._watch = MassWatch(process)
+        self._links = LinkLists(process)
         scanner = process.settings.intake.malware_scanner
         self._scanner = Scanner(scanner, process.log) if scanner else None
 
@@ -58,10 +60,17 @@ class Door:
             return await self._group.add(call)
 
     async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
-        """The same decisions with nothing kept; the ids in the receipts name nothing."""
+        """The same decisions with nothing kept, and what may harm the mail; the ids in the receipts name nothing."""
         decided = await self._decide_all(submitter, submissions)
         receipts = await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
-        return [await self._warned(*each) for each in zip(decided, receipts, strict=True)]
+        listed = iter(
+            await self._links.warnings([each.submission.content for each in decided if isinstance(each, Decided)])
+        )
+        warned = [() if isinstance(each, Refused) else await self._misaligned(each) + next(listed) for each in decided]
+        return [
+            receipt if isinstance(receipt, Refused) else replace(receipt, warnings=found)
+            for receipt, found in zip(receipts, warned, strict=True)
+        ]
 
     async def close(self) -> None:
         """Returns when every promise under way is committed or refused."""
@@ -69,16 +78,14 @@ class Door:
         await self._commit.close()
         await self._watch.close()
 
-    async def _warned(self, decided: Decided | Refused, receipt: Receipt) -> Receipt:
-        """The receipt of a dry run with what its sender should know before the mail is real."""
-        if isinstance(decided, Refused) or isinstance(receipt, Refused) or decided.submission.null_sender:
-            return receipt
+    async def _misaligned(self, decided: Decided) -> tuple[Warned, ...]:
+        """What to say of where its bounces return to."""
         workspace_id, domain = decided.submitter.workspace_id, decided.submission.sender.rpartition("@")[2].lower()
-        if not (await self._directory.workspace(workspace_id)).bounce_processing:
-            return receipt  # it returns to its sender
+        if decided.submission.null_sender or not (await self._directory.workspace(workspace_id)).bounce_processing:
+            return ()  # it returns to nobody, or to its sender
         own = await self._directory.bounce_domain(workspace_id, domain)
         found = alignment.warning(domain, own or self._process.settings.bounce_domain.lower())
-        return replace(receipt, warnings=(found,)) if found else receipt
+        return (found,) if found else ()
 
     async def _decide_all(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Decided | Refused]:
         decided = [await self._decide(submitter, submission) for submission in submissions]

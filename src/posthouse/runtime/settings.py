@@ -305,17 +305,29 @@ class Breakers(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+_Zone = Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)+$", max_length=200)]
+
+
 class BlockLists(Struct, frozen=True, forbid_unknown_fields=True):
-    """Lists in the DNS of addresses that many receivers take no mail from. Ours are looked up there every hour."""
+    """Lists in the DNS of addresses that many receivers take no mail from, where ours are looked up every hour, and of domains, for links."""
 
     zones: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)+$", max_length=200)], ...],
+        tuple[_Zone, ...],
         Meta(
             max_length=limits.BLOCK_LISTS,
             description="The lists that are asked. Most answer only a resolver of your own, not a public one, and some want to know its"
             " address first (b.barracudacentral.org); large senders have to buy access. Empty: none.",
         ),
     ] = ("zen.spamhaus.org", "bl.spamcop.net")
+    link_zones: Annotated[
+        tuple[_Zone, ...],
+        Meta(
+            max_length=limits.BLOCK_LISTS,
+            description="The lists of domains that a dry run asks about the links of a mail; they learn the names of the hosts, nothing"
+            " else. What holds for zones holds for them: a resolver of your own, and large senders buy access (a zone with the key in it"
+            " is named without it). The lab asks none. Empty: none.",
+        ),
+    ] = ("dbl.spamhaus.org", "multi.surbl.org", "multi.uribl.com")
     action: Annotated[
         Literal["pause", "warn"],
         Meta(

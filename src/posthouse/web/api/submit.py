@@ -55,7 +55,10 @@ class MessageReceipt(msgspec.Struct, frozen=True, rename={"mail_class": "class"}
     recipients: tuple[RecipientReceipt, ...]
     warnings: Annotated[
         tuple[WarningView, ...],
-        Meta(description="of a dry run: `return_path_not_aligned` when SPF will not count for DMARC"),
+        Meta(
+            description="of a dry run: `return_path_not_aligned` when SPF will not count for DMARC, `link_listed` for each domain on a"
+            " block list that links lead to"
+        ),
     ]
 
 

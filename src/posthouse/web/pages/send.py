@@ -12,7 +12,7 @@ from litestar.response import Redirect
 
 from posthouse.accounts import domains
 from posthouse.accounts.sign_in import SignedIn
-from posthouse.intake import alignment
+from posthouse.intake import alignment, links
 from posthouse.intake.accept import Idempotency, KeyConflict, Replay
 from posthouse.intake.request import Context, parse_message
 from posthouse.model.errors import FieldProblem
@@ -25,6 +25,7 @@ from posthouse.web.pages.words import N_
 
 _FIELDS: Final = ("from", "to", "subject", "text", "html", "class", "priority")
 _OFFERED: Final = (MailClass.TRANSACTIONAL, MailClass.BUSINESS)
+_WARNED: Final = (alignment.NOT_ALIGNED, links.LISTED)
 _SAMPLE: Final = {
     "subject": N_("A first mail from Posthouse"),
     "text": N_(
@@ -152,8 +153,8 @@ async def _road(request: Page, person: SignedIn, filled: _Filled) -> dict[str, A
         outcome = (await rooms(request).door.dry_run(filled.submitter, [outcome]))[0]
     known: dict[str, Any] = {"routes": words.ROUTES, "classes": words.CLASSES, "road": None}
     if isinstance(outcome, Accepted):
-        warned = [each.values for each in outcome.warnings if each.code == alignment.NOT_ALIGNED]
-        return known | {"road": outcome.choice, "road_recipients": outcome.recipients, "not_aligned": warned}
+        told = {code: [each.values for each in outcome.warnings if each.code == code] for code in _WARNED}
+        return known | {"road": outcome.choice, "road_recipients": outcome.recipients, "warned": told}
     assert isinstance(outcome, Refused)
     spoken = speech(request, person)
     # A form that is not finished is not wrong yet.
