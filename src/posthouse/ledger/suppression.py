@@ -5,6 +5,7 @@ Scopes, from the widest: `everything` blocks every road, `channel:email` is a pe
 the marketing of one type. An entry that has expired blocks nothing.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -35,6 +36,7 @@ _WORDS: Final = {
 }
 REASONS: Final = tuple(_WORDS)
 _RANK: Final = {reason: rank for rank, reason in enumerate(REASONS)}
+_SENTENCE: Final = re.compile(r"Suppressed: (\w+) \(([^;)]+)(?:; mailing type “(.*)”)?\)\.")  # as `blocking` writes it
 _LAST: Final = "\U0010ffff"
 
 
@@ -46,6 +48,14 @@ class Entry:
     reason: str
     expires_at: datetime | None = None
     strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a mail was not sent: one of REASONS, and the mailing type the recipient has had enough of, "" for all."""
+
+    reason: str
+    mailing_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,13 @@ def blocking(entries: Sequence[Entry], mail_class: MailClass, now: datetime, mai
     code, words = _WORDS[told.reason]
     of_type = f"; mailing type “{mailing_type}”" if told.scope.startswith(MAILING_TYPE) else ""
     return f"Suppressed: {code} ({words}{of_type})."
+
+
+def why(sentence: str) -> Why | None:
+    """What `blocking` meant by a sentence that was kept; None when it is not one of its own."""
+    found = _SENTENCE.fullmatch(sentence)
+    reason = next((reason for reason, told in _WORDS.items() if found and told == (found[1], found[2])), None)
+    return Why(reason, found[3] or "") if found and reason else None
 
 
 def lasts(entry: Entry, now: datetime) -> bool:

@@ -11,8 +11,10 @@ from posthouse.ledger.suppression import (
     REASONS,
     SOFT_BOUNCES,
     Entry,
+    Why,
     blocking,
     is_scope,
+    why,
 )
 from posthouse.model.words import MailClass
 
@@ -96,6 +98,15 @@ def test_the_log_says_which_kind_it_was(reasons: list[str], code: str) -> None:
     said = blocking([Entry(EVERYTHING, reason) for reason in reasons], M, NOW)
     assert said is not None
     assert said.startswith(f"Suppressed: {code} (")
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_was_said_of_a_mail_can_be_read_again(reason: str) -> None:
+    for mailing_type in ("", "News (weekly); “best”"):
+        scope = f"mailing_type:{mailing_type}" if mailing_type else MARKETING
+        assert why(blocking([Entry(scope, reason)], M, NOW, mailing_type) or "") == Why(reason, mailing_type)
+    assert why("Suppressed: by somebody else (who knows).") is None
+    assert why("") is None
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from posthouse.ledger import suppression
 from posthouse.ledger.dmarc_reports import DayTotals
-from posthouse.model.words import Kind, Pool, Source, State
+from posthouse.model.words import Kind, MailClass, Pool, Source, State
 from posthouse.outbox.messages import Filters, RecipientRow
 from posthouse.outbox.operator import CANCEL
 from posthouse.outbox.sites import SiteNote, Standing
@@ -66,6 +67,19 @@ def test_why_is_said_in_the_readers_language() -> None:
         "Alle 5 forbindelser, der må være åbne til mx, er i brug. Reglen er default."
         " Mails fra dette arbejdsområde foran den: 3.600, i det nuværende tempo mindst 30 minutter."
     )
+
+
+def test_a_suppressed_mail_is_told_without_the_word_for_programs() -> None:
+    danish = Speech("da", ZoneInfo("UTC"), NOW)
+    kept = "Suppressed: opted_out (the recipient unsubscribed; mailing type “News”)."
+    assert words.reason(kept, SPEECH) == "Not sent: the recipient unsubscribed. Mailing type News."
+    assert words.reason(kept, danish) == "Ikke sendt: modtageren har frameldt sig. Mailtype News."
+    assert words.why(recipient(State.SUPPRESSED, reason=kept), FREE, danish) == words.reason(kept, danish)
+    assert words.reason("550 no (such) user", danish) == "550 no (such) user"
+    for reason in suppression.REASONS:
+        told = suppression.blocking([suppression.Entry("everything", reason)], MailClass.TRANSACTIONAL, NOW)
+        assert told
+        assert words.reason(told, SPEECH).startswith("Not sent: ")
 
 
 def test_every_stored_word_has_a_label() -> None:

@@ -122,7 +122,7 @@ def _choices(
     settled: Sequence[RecipientRow], rehearsed: Iterable[AcceptedRecipient], spoken: Speech
 ) -> list[dict[str, Any]]:
     """A box for each, with how it ended. Ticked are those it did not reach, or all when it reached everybody."""
-    reasons = {each.address: each.reason for each in rehearsed if each.state is State.SUPPRESSED}
+    reasons = {each.address: words.reason(each.reason, spoken) for each in rehearsed if each.state is State.SUPPRESSED}
     reached_all = all(recipient.state is State.DELIVERED for recipient in settled)
     return [
         {

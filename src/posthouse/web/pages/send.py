@@ -154,7 +154,9 @@ async def _road(request: Page, person: SignedIn, filled: _Filled) -> dict[str, A
     known: dict[str, Any] = {"routes": words.ROUTES, "classes": words.CLASSES, "road": None}
     if isinstance(outcome, Accepted):
         told = {code: [each.values for each in outcome.warnings if each.code == code] for code in _WARNED}
-        return known | {"road": outcome.choice, "road_recipients": outcome.recipients, "warned": told}
+        spoken = speech(request, person)
+        recipients = [(each, words.reason(each.reason, spoken)) for each in outcome.recipients]
+        return known | {"road": outcome.choice, "road_recipients": recipients, "warned": told}
     assert isinstance(outcome, Refused)
     spoken = speech(request, person)
     # A form that is not finished is not wrong yet.

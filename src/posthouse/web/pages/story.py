@@ -10,7 +10,7 @@ from posthouse.model.outcome import Outcome
 from posthouse.model.words import EventKind, State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.operator import BOUNCE, CANCEL, HOLD, RELEASE, RETRY, Action
-from posthouse.web.pages.words import BLAME, CAUSES, EVENTS, N_, suppression_scope
+from posthouse.web.pages.words import BLAME, CAUSES, EVENTS, N_, reason, suppression_scope
 from posthouse.web.text import Speech
 
 _OF_ATTEMPTS: Final = {
@@ -100,7 +100,7 @@ def _moment(event: EventRow, attempt: AttemptRow | None, address: str, speech: S
         tone=word.tone,
         icon=word.icon,
         address=address,
-        detail=_said(event, attempt),
+        detail=_said(event, attempt, speech),
         verdict=_verdict(event, speech) or _stopped(event, speech),
         transcript=transcript(attempt.transcript) if attempt else [],
         remote=attempt.remote if attempt else "",
@@ -123,12 +123,12 @@ def _stopped(event: EventRow, speech: Speech) -> str:
     return speech.say("Stopped: {what}", what=suppression_scope(str(scope), speech)) if scope else ""
 
 
-def _said(event: EventRow, attempt: AttemptRow | None) -> str:
+def _said(event: EventRow, attempt: AttemptRow | None, speech: Speech) -> str:
     if attempt:
         words = (str(attempt.code or ""), attempt.enhanced or "", attempt.text)
         return " ".join(word for word in words if word)
     values = [str(event.data[name]).removeprefix("user:") for name in ("reason", "note", "by") if event.data.get(name)]
-    return " · ".join(values)
+    return " · ".join(reason(each, speech) for each in values)
 
 
 def transcript(text: str) -> list[tuple[str, str, str]]:

@@ -121,6 +121,16 @@ SUPPRESSION_REASONS: Final = {
     "imported": N_("Imported"),
     suppression.SOFT_BOUNCES: N_("Bounced for weeks"),
 }
+# Why a mail was not sent, said of one mail. The code word for programs stays with the API.
+_SUPPRESSED: Final = {
+    suppression.HARD_BOUNCE: N_("Not sent: the address does not exist, an earlier mail bounced for good."),
+    suppression.INVALID: N_("Not sent: the address is marked as invalid."),
+    "complaint": N_("Not sent: the recipient reported an earlier mail as spam."),
+    "unsubscribe": N_("Not sent: the recipient unsubscribed."),
+    "manual": N_("Not sent: the address was put on the suppression list by hand."),
+    "imported": N_("Not sent: the address came with an imported suppression list."),
+    suppression.SOFT_BOUNCES: N_("Not sent: mail after mail could not be delivered for weeks."),
+}
 # Who put an address on the list when it was no person.
 SUPPRESSED_BY: Final = {
     "delivery": N_("a receiving server"),
@@ -154,6 +164,15 @@ def suppression_scope(scope: str, speech: Speech) -> str:
     return speech.say("Mailing type {name}", name=scope.removeprefix(suppression.MAILING_TYPE))
 
 
+def reason(sentence: str, speech: Speech) -> str:
+    """What was kept with a mail: why it is suppressed in the reader's language, anything else as it was said."""
+    found = suppression.why(sentence)
+    if found is None:
+        return sentence
+    of_type = speech.say("Mailing type {name}", name=found.mailing_type) if found.mailing_type else ""
+    return " ".join(filter(None, (speech.say(_SUPPRESSED[found.reason]), of_type and f"{of_type}.")))
+
+
 def why(recipient: RecipientRow, situation: Situation, speech: Speech) -> str:
     """Where this recipient's mail is, why, and until when, in the reader's language. What others said is quoted as they said it."""
     return " ".join(told(each, speech) for each in waiting.why(recipient, speech.now, situation))
@@ -171,6 +190,8 @@ def told(value: object, speech: Speech) -> str:
             return speech.duration(value)
         case int():
             return speech.number(value)
+        case str():
+            return reason(value, speech)
         case _:
             return str(value)
 
