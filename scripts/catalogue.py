@@ -4,7 +4,7 @@
     python scripts/catalogue.py --check   exits 1 when a sentence is missing or not translated; `make check` runs it
 
 Sentences are the first arguments of `_`, `ngettext` (templates), `N_`, `.say` and `.count` (Python); also in the modules that say
-why a mail waits (`Sentence`) and what is wrong with DNS records.
+why a mail waits and what an alert is about (`Sentence`), and what is wrong with DNS records.
 """
 
 import ast
@@ -18,8 +18,14 @@ from babel.messages.pofile import read_po, write_po
 
 PAGES = Path(__file__).parent.parent / "src/posthouse/web/pages"
 LOCALE = PAGES / "locale"
-WAITING = PAGES.parents[1] / "outbox/waiting.py"
-FINDINGS = [PAGES.parents[1] / "accounts" / name for name in ("record_lint.py", "host_records.py")]
+ROOMS = PAGES.parents[1]
+WAITING = ROOMS / "outbox/waiting.py"
+FINDINGS = [ROOMS / "accounts" / name for name in ("record_lint.py", "host_records.py")]
+ALERTS = [
+    *(ROOMS / "accounts" / name for name in ("domain_troubles.py", "guessing.py")),
+    *(ROOMS / "intake" / name for name in ("blocked_alerts.py", "bulk_senders.py", "reputation.py")),
+    ROOMS / "delivery/block_lists.py",
+]
 _TEXT = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _ONE = re.compile(rf"(?<![\w.])_\(\s*{_TEXT}")
 _MANY = re.compile(rf"\bngettext\(\s*{_TEXT}\s*,\s*{_TEXT}")
@@ -29,7 +35,7 @@ Sentence = str | tuple[str, str]
 def sentences() -> dict[Sentence, set[str]]:
     """Every sentence with the files it stands in."""
     found: dict[Sentence, set[str]] = {}
-    for path in sorted([*PAGES.rglob("*.html"), *PAGES.glob("*.py"), WAITING, *FINDINGS]):
+    for path in sorted([*PAGES.rglob("*.html"), *PAGES.glob("*.py"), WAITING, *FINDINGS, *ALERTS]):
         text = path.read_text(encoding="utf-8")
         for sentence in _of_template(text) if path.suffix == ".html" else _of_module(text):
             found.setdefault(sentence, set()).add(path.name)

@@ -12,6 +12,8 @@ from tests.web_server import Web, running
 from posthouse.accounts import alerts, changes, users, workspaces
 from posthouse.accounts.alerts import Level, Trouble
 from posthouse.accounts.users import Member
+from posthouse.intake import blocked_alerts
+from posthouse.intake.blocked_alerts import Blocked
 from posthouse.model.words import Role
 from posthouse.runtime.postgres import transaction
 from posthouse.runtime.process import Process
@@ -48,6 +50,24 @@ async def signed_in(web: Web, role: Role) -> httpx.AsyncClient:
     entered = await client.post("/sign-in", data={"email": email, "password": PASSWORD})
     assert entered.status_code == 303, entered.text
     return client
+
+
+async def test_an_alert_is_told_in_the_language_of_the_page_and_in_english_to_programs(web: Web) -> None:
+    ann = await signed_in(web, Role.ADMIN)
+    await report(web, blocked_alerts.trouble(Blocked("shop.example", "mx1.there.example", "<b>no</b>", "reputation")))
+    pages = [(await ann.get(path)).text for path in ("/domains", "/alerts")]
+    await web.process.pool.execute("UPDATE users SET locale = 'da'")
+    danish = [(await ann.get(path)).text for path in ("/domains", "/alerts")]
+    await ann.aclose()
+    assert ["there.example refuses mail of this workspace" in each for each in pages] == [True, True]
+    for page in danish:
+        assert "there.example afviser mail fra dette arbejdsområde" in page
+        assert "Slå afsenderadresserne op på bloklister" in page
+        assert "<b>no</b>" not in page
+    (told,) = (await web.client.get("/v1/alerts")).json()["alerts"]
+    assert told["sentence"].startswith(
+        "there.example refuses mail of this workspace; to shop.example it said: <b>no</b>."
+    )
 
 
 async def test_administrators_see_the_worst_on_every_page_and_dismiss_it_on_the_page_of_alerts(web: Web) -> None:

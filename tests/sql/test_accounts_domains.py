@@ -183,7 +183,7 @@ async def test_a_domain_that_lost_a_record_stays_verified_and_is_told_of(process
     incomplete = await verify(process, domain, zone)
     assert (incomplete.verified_at, incomplete.incomplete) == (first, Incomplete.REQUIRED)
     (alert,) = await alerts.in_force(database, workspace.workspace_id)
-    assert alert.trouble == Trouble(
+    assert replace(alert.trouble, clauses=()) == Trouble(
         "domain.incomplete",
         "shop.test",
         Level.WARNING,

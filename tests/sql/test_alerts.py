@@ -14,6 +14,7 @@ from posthouse.accounts.directory import Directory
 from posthouse.intake import alert_mail
 from posthouse.intake.accept import Door
 from posthouse.intake.scan import ScannerError
+from posthouse.model.sentences import Sentence
 from posthouse.model.words import Source
 from posthouse.outbox import messages
 from posthouse.outbox.messages import Filters, MessageRow
@@ -44,7 +45,9 @@ async def report(process: Process, workspace_id: UUID, trouble: Trouble) -> bool
 async def test_a_trouble_found_again_is_the_same_alert_with_the_newer_sentence(
     process: Process, workspace_id: UUID
 ) -> None:
-    again = Trouble("breaker.bounces", "example.com", Level.WARNING, "2.4 % of 350 mails bounced.", "/queue")
+    clauses = (Sentence("{percent} % of {n} mails bounced.", {"percent": 2.4, "n": 1350}), "Quoted {as} it was.")
+    again = Trouble.of("breaker.bounces", "example.com", Level.WARNING, clauses, "/queue")
+    assert again.sentence == "2.4 % of 1,350 mails bounced. Quoted {as} it was."
     assert [await report(process, workspace_id, each) for each in (WARNING, again)] == [True, False]
     (alert,) = await alerts.in_force(process.pool, workspace_id)
     assert alert.trouble == again

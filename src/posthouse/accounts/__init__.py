@@ -38,7 +38,8 @@ Turned away. Who is refused at the pages, by SMTP or by the API is noted in `tur
 only then, away from the answer, `login_failures.named` looks up whom it may have meant and `login_attempts.sort_out` (pure) says whose
 failure it is. What names nobody is in no table, so strangers fill none. `guessing.watch` raises an alert where one account fails very often.
 
-Alerts. Whoever finds a trouble says so by `alerts.report` each time, and `alerts.end` when it is over; the audit log gets both. Writing to
+Alerts. Whoever finds a trouble says so by `alerts.report` each time, and `alerts.end` when it is over; the audit log gets both. What
+is said is kept in English for programs and mails, and as clauses that a page says in its reader's language. Writing to
 administrators is somebody else's: `take_turn`, `untold` and `told` say who may, of what, and that it was done.
 
 A first start. `bootstrap.ensure` makes the first workspace, its admin and, in the lab only, credentials that may send from any domain.

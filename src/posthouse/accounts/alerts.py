@@ -12,7 +12,8 @@ from uuid import UUID
 
 from posthouse.accounts import audit
 from posthouse.accounts.audit import SQL
-from posthouse.model import limits
+from posthouse.model import limits, sentences
+from posthouse.model.sentences import Clause, english
 from posthouse.runtime.ids import Ids
 from posthouse.runtime.postgres import Connection, Executor, Record
 
@@ -26,13 +27,19 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something found to be wrong. `path` is the page of ours where it is seen and mended."""
+    """Something found to be wrong. `path` is the page of ours where it is seen and mended, `clauses` the sentence as a page can translate it."""
 
     kind: str
     subject: str
     level: Level
     sentence: str
     path: str
+    clauses: tuple[Clause, ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, subject: str, level: Level, clauses: Sequence[Clause], path: str) -> "Trouble":
+        """One that says these clauses, in English in its sentence."""
+        return cls(kind, subject, level, " ".join(map(english, clauses)), path, tuple(clauses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ async def report(
     """Raises an alert, or brings the open one up to date. True when it is new or became worse, which the audit log then tells."""
     row = await connection.fetchrow(
         SQL.raise_alert, workspace_id, ids.new(), trouble.kind, trouble.subject, trouble.level, trouble.sentence,
-        trouble.path, now,
+        trouble.path, now, sentences.written(trouble.clauses),
     )  # fmt: skip
     assert row is not None
     is_news: bool = row["is_news"]
@@ -129,5 +136,6 @@ async def _told_ended(connection: Connection, workspace_id: UUID, row: Record, b
 
 
 def _alert(row: Record) -> Alert:
-    trouble = Trouble(row["kind"], row["subject"], Level(row["level"]), row["sentence"], row["path"])
+    clauses = sentences.read(row["clauses"])
+    trouble = Trouble(row["kind"], row["subject"], Level(row["level"]), row["sentence"], row["path"], clauses)
     return Alert(row["alert_id"], trouble, row["raised_at"], row["told_at"], row["ended_at"], row["ended_by"])

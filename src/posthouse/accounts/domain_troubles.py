@@ -5,6 +5,7 @@ from typing import Final
 
 from posthouse.accounts.alerts import Level, Trouble
 from posthouse.accounts.dns_records import Check, Need, Purpose, SendingDomain, signing_selectors
+from posthouse.model.sentences import Sentence
 from posthouse.model.words import DomainPolicy
 
 INCOMPLETE: Final = "domain.incomplete"
@@ -18,9 +19,9 @@ _NEEDED: Final = {
 }
 _TOLD_ALONE: Final = frozenset({Purpose.SPF, Purpose.RETURN_PATH})  # by `of_spf` and `of_bounce_domain`
 _EFFECTS: Final = {
-    Purpose.OWNERSHIP: "Nothing shows any more that the domain is yours.",
-    Purpose.SPF: "SPF does not prove where its mail comes from.",
-    Purpose.DMARC: "It has no DMARC policy, and large receivers ask for one.",
+    Purpose.OWNERSHIP: Sentence("Nothing shows any more that the domain is yours.", {}),
+    Purpose.SPF: Sentence("SPF does not prove where its mail comes from.", {}),
+    Purpose.DMARC: Sentence("It has no DMARC policy, and large receivers ask for one.", {}),
 }
 
 
@@ -33,25 +34,32 @@ def of_domain(domain: SendingDomain, policy: DomainPolicy) -> Trouble | None:
     if not gone:
         return None
     refused = domain.is_refused(policy)
-    told = [f"{domain.name} lacks DNS records: {', '.join(dict.fromkeys(check.name for check in gone))}."]
-    told += ["Mail from it is refused until they are back."] if refused else []
+    names = ", ".join(dict.fromkeys(check.name for check in gone))
+    told = [Sentence("{domain} lacks DNS records: {names}.", {"domain": domain.name, "names": names})]
+    told += [Sentence("Mail from it is refused until they are back.", {})] if refused else []
     told += _effects(gone, signs=signs)
     level = Level.CRITICAL if refused or not signs else Level.WARNING
-    return Trouble(INCOMPLETE, domain.name, level, " ".join(told), f"/domains/{domain.domain_id}")
+    return Trouble.of(INCOMPLETE, domain.name, level, told, f"/domains/{domain.domain_id}")
 
 
 def of_spf(check: Check, path: str) -> Trouble | None:
     """The SPF record of the installation's return path, which is one for all domains, when it was there and is gone."""
     if check.passed or not check.lost:
         return None
-    sentence = f"{check.name}, where bounces return to, lacks its SPF record: mail of every domain that returns there does not pass SPF."
-    return Trouble(SPF_LOST, check.name, Level.WARNING, sentence, path)
+    sentence = Sentence(
+        "{name}, where bounces return to, lacks its SPF record: mail of every domain that returns there does not pass SPF.",
+        {"name": check.name},
+    )
+    return Trouble.of(SPF_LOST, check.name, Level.WARNING, (sentence,), path)
 
 
 def of_bounce_domain(name: str, problem: str, default: str) -> Trouble:
     """A bounce domain whose alias leads elsewhere."""
-    sentence = f"{problem} Bounces of mail that used {name} return to {default} until it is mended, so SPF does not prove your domain."
-    return Trouble(BOUNCE_BROKEN, name, Level.WARNING, sentence, "/settings/bounce-domains")
+    follows = Sentence(
+        "Bounces of mail that used {name} return to {default} until it is mended, so SPF does not prove your domain.",
+        {"name": name, "default": default},
+    )
+    return Trouble.of(BOUNCE_BROKEN, name, Level.WARNING, (problem, follows), "/settings/bounce-domains")
 
 
 def of_link_host(name: str, problem: str, default: str, path: str) -> Trouble:
@@ -70,11 +78,11 @@ def _counts(check: Check, policy: DomainPolicy, *, signs: bool) -> bool:
     return needed or (check.lost and check.purpose not in _TOLD_ALONE)
 
 
-def _effects(gone: Iterable[Check], *, signs: bool) -> list[str]:
+def _effects(gone: Iterable[Check], *, signs: bool) -> list[Sentence]:
     purposes = dict.fromkeys(check.purpose for check in gone)
     of_keys = (
-        "Mail is signed with the keys that are left."
+        Sentence("Mail is signed with the keys that are left.", {})
         if signs
-        else "Mail goes out unsigned, and receivers may refuse it."
+        else Sentence("Mail goes out unsigned, and receivers may refuse it.", {})
     )
     return [of_keys if purpose is Purpose.DKIM else _EFFECTS[purpose] for purpose in purposes]

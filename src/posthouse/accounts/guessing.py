@@ -6,6 +6,7 @@ from uuid import UUID
 from posthouse.accounts import alerts, login_failures
 from posthouse.accounts.alerts import Level, Trouble
 from posthouse.accounts.login_failures import Guessed
+from posthouse.model.sentences import Sentence, Value
 from posthouse.runtime.postgres import transaction
 from posthouse.runtime.process import Process
 
@@ -31,9 +32,11 @@ async def watch(process: Process, workspace_id: UUID) -> None:
 
 def trouble(one: Guessed) -> Trouble:
     """What is said of it. Pure."""
-    places = "one address" if one.sources == 1 else f"{one.sources:,} addresses"
-    sentence = (
-        f"{one.attempts:,} logins of {one.account} from {places} were refused within the last half hour. Somebody may be guessing, or a"
-        " program has an old password or key."
+    values: dict[str, Value] = {"n": one.attempts, "account": one.account, "places": one.sources}
+    words = (
+        Sentence("{n} logins of {account} from one address were refused within the last half hour.", values)
+        if one.sources == 1
+        else Sentence("{n} logins of {account} from {places} addresses were refused within the last half hour.", values)
     )
-    return Trouble(ALERT, one.account, Level.WARNING, sentence, PATH)
+    perhaps = Sentence("Somebody may be guessing, or a program has an old password or key.", {})
+    return Trouble.of(ALERT, one.account, Level.WARNING, (words, perhaps), PATH)

@@ -352,10 +352,10 @@ UPDATE workspaces SET bounce_processing = $2 WHERE workspace_id = $1 AND bounce_
 WITH before AS (
     SELECT level FROM alerts WHERE workspace_id = $1 AND kind = $3 AND subject = $4 AND ended_at IS NULL
 )
-INSERT INTO alerts AS a (workspace_id, alert_id, kind, subject, level, sentence, path, raised_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO alerts AS a (workspace_id, alert_id, kind, subject, level, sentence, path, raised_at, clauses)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (workspace_id, kind, subject) WHERE ended_at IS NULL DO UPDATE SET
-    level = excluded.level, sentence = excluded.sentence, path = excluded.path,
+    level = excluded.level, sentence = excluded.sentence, path = excluded.path, clauses = excluded.clauses,
     told_at = CASE WHEN a.level = 'warning' AND excluded.level = 'critical' THEN NULL ELSE a.told_at END
 RETURNING alert_id, NOT EXISTS (SELECT FROM before WHERE level IN ($5, 'critical')) AS is_news;
 

@@ -18,6 +18,7 @@ from posthouse.cli.queue_actions import PoolName, domain_of, duration
 from posthouse.cli.world import EXIT_SETTINGS, Where
 from posthouse.intake import operate
 from posthouse.intake.operate import Stop
+from posthouse.model.sentences import english
 from posthouse.model.words import Pool
 from posthouse.outbox import suspensions, waiting, workers
 from posthouse.outbox.suspensions import Suspension
@@ -271,11 +272,11 @@ async def _rooms(where: Where, number: int | None, *, everyone: bool) -> AsyncIt
 
 
 def _what(suspension: Suspension) -> str:
-    return waiting.english(waiting.scope(suspension))
+    return english(waiting.scope(suspension))
 
 
 def _end(suspension: Suspension) -> str:
-    return waiting.english(suspension.until) if suspension.until else "resumed"
+    return english(suspension.until) if suspension.until else "resumed"
 
 
 def _view(suspension: Suspension) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from posthouse.delivery.sql import SQL
 from posthouse.intake import operate
 from posthouse.intake.operate import Stop
 from posthouse.model import limits
+from posthouse.model.sentences import Clause, Sentence, Value
 from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import claims, suspensions
@@ -177,9 +178,8 @@ class Watch:
             await connection.execute(SQL.note_look, address, zone, now, *found, *told)
         if said is Said.LISTED:
             process.log.warning("block_list.listed", address=address, zone=zone, codes=list(look.meaning.codes))
-            trouble = Trouble(
-                KIND, _subject(address, zone), Level.CRITICAL, self._sentence(address, zone, look), "/queue"
-            )
+            clauses = self._clauses(address, zone, look)
+            trouble = Trouble.of(KIND, _subject(address, zone), Level.CRITICAL, clauses, "/queue")
             for workspace_id in workspaces:
                 async with transaction(process.pool) as connection:
                     await alerts.report(connection, workspace_id, trouble, process.ids, ACTOR, now)
@@ -187,19 +187,30 @@ class Watch:
             process.log.info("block_list.clean", address=address, zone=zone)
             await _tell_over(process, workspaces, address, zone)
 
-    def _sentence(self, address: str, zone: str, look: Look) -> str:
-        said = f" It says: {look.reason.rstrip('.')}." if look.reason else ""
-        paused = self._settings.block_lists.action == "pause"
-        follows = (
-            "No mail leaves from it any more where there is another; a pool without another is suspended."
-            if paused
-            else ""
+    def _clauses(self, address: str, zone: str, look: Look) -> list[Clause]:
+        values: dict[str, Value] = {
+            "address": address,
+            "zone": zone,
+            "reason": look.reason.rstrip("."),
+            "url": look.removal,
+        }
+        told = Sentence(
+            "Mail leaves from {address}, which is on the block list {zone}: many receivers will refuse it.", values
         )
+        clauses: list[Clause] = [told]
+        if look.reason:
+            clauses.append(Sentence("It says: {reason}.", values))
+        if self._settings.block_lists.action == "pause":
+            follows = Sentence(
+                "No mail leaves from it any more where there is another; a pool without another is suspended.", {}
+            )
+            clauses.append(follows)
         where = (
-            f"Ask for its removal at {look.removal}" if look.removal else f"Ask those who run {zone} for its removal"
+            Sentence("Ask for its removal at {url}, once you know how it came there.", values)
+            if look.removal
+            else Sentence("Ask those who run {zone} for its removal, once you know how it came there.", values)
         )
-        told = f"Mail leaves from {address}, which is on the block list {zone}: many receivers will refuse it.{said}"
-        return " ".join(each for each in (told, follows, f"{where}, once you know how it came there.") if each)
+        return [*clauses, where]
 
     async def _enforce(self, process: Process, workspaces: list[UUID], pools: Mapping[Pool, tuple[str, ...]]) -> None:
         """Suspends pools with nothing to send from, and resumes those that have something again."""

@@ -12,6 +12,7 @@ from uuid import UUID
 from posthouse.accounts import alerts
 from posthouse.accounts.alerts import Level, Trouble
 from posthouse.model.limits import BLOCKED_ALERTS
+from posthouse.model.sentences import Sentence
 from posthouse.runtime.postgres import Connection
 from posthouse.runtime.process import Process
 
@@ -20,16 +21,23 @@ _AGAIN_S: Final = 300.0
 _OVER_S: Final = 3600.0
 _QUOTED_CHARS: Final = 200
 _TODO: Final = {
-    "reputation": "Look the sending addresses up on block lists, and send less and only to people who asked for it until it trusts you.",
-    "authentication": "Check SPF, DKIM and DMARC of the sending domain under Domains.",
-    "sender_dns": "Check that the name of the sending server and its reverse DNS agree.",
-    "sender_rejected": "Check that the address mail is sent from exists and takes mail.",
-    "content": "Read the message as a stranger would: links, attachments and wording are what was refused.",
-    "virus": "Check the attachments and links of the message, and whose key sent it.",
-    "encryption": "Check the TLS settings of the receiver's domain.",
-    "relaying": "The receiver's domain may lead to a server that does not serve it: tell its administrator.",
+    "reputation": Sentence(
+        "Look the sending addresses up on block lists, and send less and only to people who asked for it until it trusts you.",
+        {},
+    ),
+    "authentication": Sentence("Check SPF, DKIM and DMARC of the sending domain under Domains.", {}),
+    "sender_dns": Sentence("Check that the name of the sending server and its reverse DNS agree.", {}),
+    "sender_rejected": Sentence("Check that the address mail is sent from exists and takes mail.", {}),
+    "content": Sentence(
+        "Read the message as a stranger would: links, attachments and wording are what was refused.", {}
+    ),
+    "virus": Sentence("Check the attachments and links of the message, and whose key sent it.", {}),
+    "encryption": Sentence("Check the TLS settings of the receiver's domain.", {}),
+    "relaying": Sentence(
+        "The receiver's domain may lead to a server that does not serve it: tell its administrator.", {}
+    ),
 }
-_OTHERWISE: Final = "Ask its postmaster, with these words, what has to change."
+_OTHERWISE: Final = Sentence("Ask its postmaster, with these words, what has to change.", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,13 @@ def provider(remote: str, domain: str) -> str:
 def trouble(refusal: Blocked) -> Trouble:
     """The alert about a refusal."""
     name = provider(refusal.remote, refusal.domain)
-    said = " ".join(refusal.said.split())[:_QUOTED_CHARS] or "nothing more"
-    sentence = f"{name} refuses mail of this workspace; to {refusal.domain} it said: {said}. {_TODO.get(refusal.reason, _OTHERWISE)}"
-    return Trouble(KIND, name, Level.WARNING, sentence, f"/messages?state=bounced&domain={refusal.domain}")
+    said = " ".join(refusal.said.split())[:_QUOTED_CHARS] or Sentence("nothing more", {})
+    sentence = Sentence(
+        "{name} refuses mail of this workspace; to {domain} it said: {said}.",
+        {"name": name, "domain": refusal.domain, "said": said},
+    )
+    todo = _TODO.get(refusal.reason, _OTHERWISE)
+    return Trouble.of(KIND, name, Level.WARNING, (sentence, todo), f"/messages?state=bounced&domain={refusal.domain}")
 
 
 class BlockedAlerts:

@@ -18,6 +18,7 @@ from posthouse.ledger.breakers import WINDOW_H
 from posthouse.ledger.providers import NAMES, Provider
 from posthouse.ledger.reputation import BulkSender, Counted
 from posthouse.model.limits import BULK_MAILS
+from posthouse.model.sentences import Sentence, Value
 from posthouse.runtime.postgres import transaction
 from posthouse.runtime.process import Process
 from posthouse.wire import dmarc
@@ -26,13 +27,15 @@ from posthouse.wire.lookups import Lookups
 ALERT: Final = "bulk_sender"
 _ACTOR: Final = "reputation"
 _ASK: Final = {
-    Provider.GMAIL: (
+    Provider.GMAIL: Sentence(
         "From now on Gmail requires of all its mail: SPF and DKIM, a DMARC record aligned with From, TLS, a PTR record that agrees with"
-        " the name of the sending address, one-click unsubscribe in marketing, and fewer than 0.3 % complaints."
+        " the name of the sending address, one-click unsubscribe in marketing, and fewer than 0.3 % complaints.",
+        {},
     ),
-    Provider.MICROSOFT: (
+    Provider.MICROSOFT: Sentence(
         "From now on Microsoft requires of all its mail: SPF and DKIM that pass, and a DMARC record aligned with From. What lacks them is"
-        " refused with 550 5.7.515."
+        " refused with 550 5.7.515.",
+        {},
     ),
 }
 """The providers that count, and what they ask for (NUM-3, NUM-4, NUM-6)."""
@@ -52,8 +55,10 @@ async def watch(process: Process, workspace_id: UUID, lookups: Lookups) -> None:
     for (domain, provider), mails in over(counted, organizations, known).items():
         async with transaction(process.pool) as connection:
             if await reputation.note_bulk_sender(connection, workspace_id, BulkSender(domain, provider, mails, now)):
-                sentence = f"{domain} has sent {mails:,} mails to {NAMES[provider]} within 24 hours. {_ASK[provider]}"
-                trouble = Trouble(ALERT, f"{domain} at {NAMES[provider]}", Level.WARNING, sentence, PATH)
+                values: dict[str, Value] = {"domain": domain, "n": mails, "provider": NAMES[provider]}
+                sent = Sentence("{domain} has sent {n} mails to {provider} within 24 hours.", values)
+                about = f"{domain} at {NAMES[provider]}"
+                trouble = Trouble.of(ALERT, about, Level.WARNING, (sent, _ASK[provider]), PATH)
                 await alerts.report(connection, workspace_id, trouble, process.ids, _ACTOR, now)
 
 

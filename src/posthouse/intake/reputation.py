@@ -18,6 +18,7 @@ from posthouse.ledger import breakers, counting, feed, reputation
 from posthouse.ledger.breakers import WINDOW_H, Marks, Measure, Rate, Scope, Standing, Subject, Tally
 from posthouse.ledger.providers import NAMES, Provider
 from posthouse.ledger.reputation import Counted
+from posthouse.model.sentences import Sentence, Value, english
 from posthouse.model.words import Pool
 from posthouse.outbox import suspensions
 from posthouse.outbox.suspensions import BREAKER, Suspension
@@ -53,45 +54,48 @@ class Reputation:
         """That of the worst rate."""
         return breakers.worst(self.rates)
 
-    def told(self, rate: Rate) -> str:
+    def told(self, rate: Rate) -> tuple[Sentence, ...]:
         """What a rate means and what to do, for people."""
         assert rate.marks is not None
-        found = f"{what(self.subject)}: {figures(rate)}"
-        if rate.standing is Standing.TOO_HIGH and self.pauses:
-            return (
-                f"{found} The limit is {rate.marks.pause:g} %, so it is paused. {_CAUSES[rate.measure]} Then resume it."
-            )
-        if rate.standing is Standing.TOO_HIGH:
-            return f"{found} The limit is {rate.marks.pause:g} %. It goes on all the same. {_CAUSES[rate.measure]}"
-        if self.pauses:
-            return f"{found} At {rate.marks.pause:g} % it is paused. {_CAUSES[rate.measure]}"
-        return f"{found} The limit is {rate.marks.pause:g} %. {_CAUSES[rate.measure]}"
+        too_high = rate.standing is Standing.TOO_HIGH
+        limit: dict[str, Value] = {"limit": rate.marks.pause}
+        if self.pauses and too_high:
+            follows = Sentence("The limit is {limit} %, so it is paused.", limit)
+        elif self.pauses:
+            follows = Sentence("At {limit} % it is paused.", limit)
+        else:
+            follows = Sentence("The limit is {limit} %.", limit)
+        found = Sentence("{what}: {figures}", {"what": what(self.subject), "figures": figures(rate)})
+        goes_on = (Sentence("It goes on all the same.", {}),) if too_high and not self.pauses else ()
+        resume = (Sentence("Then resume it.", {}),) if too_high and self.pauses else ()
+        return (found, follows, *goes_on, _CAUSES[rate.measure], *resume)
 
 
 _CAUSES: Final = {
-    Measure.BOUNCES: "Find out where addresses that do not exist come from.",
-    Measure.COMPLAINTS: "Find out whom this mail reaches that did not ask for it.",
+    Measure.BOUNCES: Sentence("Find out where addresses that do not exist come from.", {}),
+    Measure.COMPLAINTS: Sentence("Find out whom this mail reaches that did not ask for it.", {}),
 }
 
 
-def what(subject: Subject) -> str:
+def what(subject: Subject) -> Sentence:
     """A subject at the beginning of a sentence."""
     match subject.scope:
         case Scope.POOL:
-            return f"Mail of the pool {subject.name}"
+            return Sentence("Mail of the pool {pool}", {"pool": subject.name})
         case Scope.DOMAIN:
-            return f"Bulk mail from {subject.name}"
+            return Sentence("Bulk mail from {domain}", {"domain": subject.name})
         case Scope.PROVIDER:
-            return f"Marketing to {NAMES.get(Provider(subject.name), 'other providers')}"
+            name = NAMES.get(Provider(subject.name))
+            return Sentence("Marketing to {provider}", {"provider": name or Sentence("other providers", {})})
 
 
-def figures(rate: Rate) -> str:
+def figures(rate: Rate) -> Sentence:
     """What was counted, as a sentence."""
+    share = float(f"{rate.percent:.3g}")
+    values: dict[str, Value] = {"n": rate.times, "of": rate.of, "hours": WINDOW_H, "percent": share}
     if rate.measure is Measure.BOUNCES:
-        counted = f"{rate.times:,} of {rate.of:,} mails bounced hard"
-    else:
-        counted = f"{rate.times:,} complaints about {rate.of:,} delivered mails"
-    return f"{counted} within {WINDOW_H} hours ({rate.percent:.3g} %)."
+        return Sentence("{n} of {of} mails bounced hard within {hours} hours ({percent} %).", values)
+    return Sentence("{n} complaints about {of} delivered mails within {hours} hours ({percent} %).", values)
 
 
 def subjects(counted: Iterable[Counted]) -> dict[Subject, Tally]:
@@ -218,7 +222,7 @@ async def _act(process: Process, connection: Connection, workspace_id: UUID, fou
     bad = [rate for rate in found.rates if rate.standing in _BAD]
     for rate in bad:
         level = Level.CRITICAL if rate.standing is Standing.TOO_HIGH else Level.WARNING
-        trouble = Trouble(f"{KIND}{rate.measure}", found.subject.name, level, found.told(rate), PATH)
+        trouble = Trouble.of(f"{KIND}{rate.measure}", found.subject.name, level, found.told(rate), PATH)
         await alerts.report(connection, workspace_id, trouble, process.ids, BREAKER, now)
     too_high = [rate for rate in bad if rate.standing is Standing.TOO_HIGH]
     if not (too_high and found.pauses):
@@ -248,7 +252,7 @@ async def _pause(
 def _because(subject: Subject, rate: Rate) -> str:
     assert rate.marks is not None
     where = f"At {NAMES[Provider(subject.name)]}, " if subject.scope is Scope.PROVIDER else ""
-    return f"{where}{figures(rate)} The limit is {rate.marks.pause:g} %."
+    return f"{where}{english(figures(rate))} The limit is {rate.marks.pause:g} %."
 
 
 def _lasts(trouble: Trouble, found: Sequence[Reputation], stopped: set[_Target]) -> bool:

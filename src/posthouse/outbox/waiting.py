@@ -3,26 +3,15 @@
 `why` says it in clauses that a page can translate; `explain` says the same in English, for the API and commands.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from posthouse.model.sentences import Clause, Sentence, english
 from posthouse.model.values import dataclass
 from posthouse.model.words import State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.sites import SiteNote, Standing
 from posthouse.outbox.suspensions import BREAKER, Suspension
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """Words with places for values: texts stand as they are; numbers, times and further words as the reader's language has them."""
-
-    words: str
-    values: Mapping[str, "str | int | datetime | timedelta | Sentence"]
-
-
-Clause = Sentence | str  # a plain text is quoted: somebody else said it, and nobody translates it
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +205,3 @@ def scope(suspension: Suspension) -> Sentence:
 def _reply(recipient: RecipientRow) -> str:
     parts = [str(recipient.code or ""), recipient.enhanced or ""]
     return " ".join(part for part in parts if part) or "–"
-
-
-def english(value: object) -> str:
-    """A sentence, or a value of one, in English; times are UTC, to the second."""
-    match value:
-        case Sentence():
-            return value.words.format(**{name: english(each) for name, each in value.values.items()})
-        case datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S UTC")
-        case timedelta():
-            return _duration(value.total_seconds())
-        case int():
-            return f"{value:,}"
-        case _:
-            return str(value)
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit of which there are at least two."""
-    for name, length_s in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length_s:
-            return f"{round(seconds / length_s)} {name}"
-    return f"{round(seconds)} seconds"

@@ -6,11 +6,12 @@ from uuid import UUID
 
 import pytest
 
+from posthouse.model.sentences import english
 from posthouse.model.words import Kind, Pool, State
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.sites import SiteNote, Standing
 from posthouse.outbox.suspensions import Suspension
-from posthouse.outbox.waiting import FREE, Situation, english, explain, scope
+from posthouse.outbox.waiting import FREE, Situation, explain, scope
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=2)

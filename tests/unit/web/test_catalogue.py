@@ -25,6 +25,14 @@ def test_every_sentence_of_the_pages_is_translated() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+def test_every_room_that_raises_alerts_is_read_for_sentences() -> None:
+    read = (ROOT / "scripts/catalogue.py").read_text(encoding="utf-8")
+    raising = [path for path in (ROOT / "src/posthouse").rglob("*.py") if "Trouble.of(" in path.read_text("utf-8")]
+    assert len(raising) > 5
+    for path in raising:
+        assert f'{path.name}"' in read, path
+
+
 def test_translations_keep_the_places_for_values() -> None:
     with (PAGES / "locale/da.po").open("rb") as file:
         for message in read_po(file, locale="da"):

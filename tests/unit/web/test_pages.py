@@ -1,11 +1,16 @@
 """What the pages work out before anything is printed."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from posthouse.accounts import guessing
+from posthouse.accounts.login_failures import Guessed
+from posthouse.intake import blocked_alerts
+from posthouse.intake.blocked_alerts import Blocked
 from posthouse.ledger import suppression
 from posthouse.ledger.dmarc_reports import DayTotals
 from posthouse.model.words import Kind, MailClass, Pool, Source, State
@@ -80,6 +85,19 @@ def test_a_suppressed_mail_is_told_without_the_word_for_programs() -> None:
         told = suppression.blocking([suppression.Entry("everything", reason)], MailClass.TRANSACTIONAL, NOW)
         assert told
         assert words.reason(told, SPEECH).startswith("Not sent: ")
+
+
+def test_an_alert_is_told_in_the_readers_language_and_an_old_one_as_it_was_kept() -> None:
+    danish = Speech("da", ZoneInfo("UTC"), NOW)
+    found = blocked_alerts.trouble(Blocked("shop.example", "mx1.there.example", "5.7.1 listed", "reputation"))
+    assert words.alert(found, SPEECH) == found.sentence
+    told = words.alert(found, danish)
+    assert told.startswith(
+        "there.example afviser mail fra dette arbejdsområde; til shop.example sagde den: 5.7.1 listed. Slå"
+    )
+    logins = guessing.trouble(Guessed("anna@shop.example", attempts=1_200, sources=3))
+    assert words.alert(logins, danish).startswith("1.200 logins på anna@shop.example fra 3 adresser blev afvist")
+    assert words.alert(replace(found, clauses=()), danish) == found.sentence
 
 
 def test_every_stored_word_has_a_label() -> None:

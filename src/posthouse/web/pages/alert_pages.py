@@ -11,6 +11,7 @@ from posthouse.accounts import alerts, changes
 from posthouse.accounts.alerts import Alert, Level
 from posthouse.model import limits
 from posthouse.model.words import Role
+from posthouse.web.pages import words
 from posthouse.web.pages.session import Page, Person, form, need, rooms, speech
 from posthouse.web.pages.settings_pages import tabs
 from posthouse.web.pages.suppression_pages import said_by
@@ -60,7 +61,7 @@ def _line(alert: Alert, spoken: Speech) -> dict[str, Any]:
         "id": alert.alert_id,
         "level": LEVELS[trouble.level],
         "subject": trouble.subject,
-        "sentence": trouble.sentence,
+        "sentence": words.alert(trouble, spoken),
         "path": trouble.path,
         "since": alert.raised_at,
         "mailed_at": alert.told_at,

@@ -10,6 +10,7 @@ import minijinja
 from litestar import MediaType, Response
 from litestar.response import Redirect
 
+from posthouse.accounts.alerts import Worst
 from posthouse.accounts.sign_in import SignedIn
 from posthouse.model.errors import FieldProblem
 from posthouse.model.words import Role
@@ -112,9 +113,17 @@ def page(
         "flash": said(request, spoken),
         "support": workspace.support_contact or rooms(request).process.settings.mail.support_contact,
         "errors": {},
-        "banner": request.state.get("worst_alert"),
+        "banner": _banner(request.state.get("worst_alert"), spoken),
     }
     return html(fragment(name, spoken, **(known | context)), status)
+
+
+def _banner(worst: Worst | None, spoken: Speech) -> dict[str, Any] | None:
+    """The alert on top of the page, and how many more there are."""
+    if worst is None:
+        return None
+    trouble = worst.trouble
+    return {"level": trouble.level, "path": trouble.path, "sentence": words.alert(trouble, spoken), "more": worst.more}
 
 
 def part(request: Page, person: SignedIn, name: str, **context: Any) -> Response[str]:  # noqa: ANN401

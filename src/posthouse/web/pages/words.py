@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from posthouse.accounts.alerts import Trouble
 from posthouse.ledger import suppression
 from posthouse.ledger.bounced import BounceType
+from posthouse.model.sentences import Sentence
 from posthouse.model.words import EventKind, MailClass, Pool, Role, Route, Scope, Source, State
 from posthouse.outbox import waiting
 from posthouse.outbox.messages import RecipientRow
-from posthouse.outbox.waiting import Sentence, Situation
+from posthouse.outbox.waiting import Situation
 from posthouse.web.text import Speech
 
 
@@ -178,8 +180,13 @@ def why(recipient: RecipientRow, situation: Situation, speech: Speech) -> str:
     return " ".join(told(each, speech) for each in waiting.why(recipient, speech.now, situation))
 
 
+def alert(trouble: Trouble, speech: Speech) -> str:
+    """What is wrong, in the reader's language; in English where it was kept before alerts had clauses."""
+    return " ".join(told(each, speech) for each in trouble.clauses) or trouble.sentence
+
+
 def told(value: object, speech: Speech) -> str:
-    """A sentence of the outbox, or a value in one, in the reader's language and time zone."""
+    """A sentence, or a value in one, in the reader's language and time zone."""
     match value:
         case Sentence():
             # The names of the places are ours, the sentence's own: none is called `message`.
@@ -188,7 +195,7 @@ def told(value: object, speech: Speech) -> str:
             return speech.clock(value)
         case timedelta():
             return speech.duration(value)
-        case int():
+        case int() | float():
             return speech.number(value)
         case str():
             return reason(value, speech)
