@@ -62,13 +62,13 @@ def of_bounce_domain(name: str, problem: str, default: str) -> Trouble:
     return Trouble.of(BOUNCE_BROKEN, name, Level.WARNING, (problem, follows), "/settings/bounce-domains")
 
 
-def of_link_host(name: str, problem: str, default: str, path: str) -> Trouble:
+def of_link_host(name: str, problem: str, path: str) -> Trouble:
     """A link host whose alias leads elsewhere."""
-    instead = default or "this server's own address"
-    sentence = (
-        f"{problem} Links in new mail lead to {instead} until it is mended; those in mail sent so far may not work."
+    follows = Sentence(
+        "Until it is mended, links in new mail lead to this server's own address; those in mail sent so far may not work.",
+        {},
     )
-    return Trouble(LINKS_BROKEN, name, Level.WARNING, sentence, path)
+    return Trouble.of(LINKS_BROKEN, name, Level.WARNING, (problem, follows), path)
 
 
 def _counts(check: Check, policy: DomainPolicy, *, signs: bool) -> bool:

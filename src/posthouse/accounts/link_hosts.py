@@ -97,7 +97,7 @@ async def verify(
     async with changes.making(process, workspace_id, actor) as change:
         kept = await _settle(change, host, led, problem)
         if kept is not None:
-            await _alert(change, kept, target)
+            await _alert(change, kept)
     if kept is not None and kept.broken_at is not None:
         process.log.warning("link_host.broken", name=kept.name, problem=kept.problem)
     return kept
@@ -162,11 +162,11 @@ async def _settle(change: Change, host: LinkHost, led: Led, problem: str) -> Lin
     return kept
 
 
-async def _alert(change: Change, host: LinkHost, default: str) -> None:
+async def _alert(change: Change, host: LinkHost) -> None:
     if host.broken_at is None:
         await _end_alert(change, host.name)
         return
-    trouble = domain_troubles.of_link_host(host.name, host.problem, default, f"/domains/{host.domain_id}")
+    trouble = domain_troubles.of_link_host(host.name, host.problem, f"/domains/{host.domain_id}")
     await alerts.report(change.connection, change.workspace_id, trouble, change.ids, change.actor, change.now)
 
 

@@ -12,6 +12,7 @@ from posthouse.accounts.workspaces import Workspace
 from posthouse.delivery.courier import Envelope
 from posthouse.delivery.signing import Signing
 from posthouse.intake import contents, opt_out
+from posthouse.intake.opt_out import Doors
 from posthouse.model.limits import HELD_BODY_OCTETS
 from posthouse.model.values import dataclass
 from posthouse.model.words import MailClass, Pool
@@ -164,8 +165,13 @@ class Preparer:
         if mail.message.mail_class is not MailClass.MARKETING or list_unsubscribe.is_there(headers.split(content)[0]):
             return b""
         workspace = await self._directory.workspace(mail.workspace_id)
-        domain = await self._bounce_domain(mail, workspace)
-        return opt_out.fields(self._process.settings, workspace.number, mail.recipient_id, self._secret, domain)
+        domain = mail.message.sender.rpartition("@")[2].lower()
+        doors = Doors(
+            await self._bounce_domain(mail, workspace),
+            await self._directory.link_host(mail.workspace_id, domain) or "",
+        )
+        token = verp.encode(Purpose.UNSUBSCRIBE, workspace.number, mail.recipient_id, self._secret)
+        return opt_out.fields(self._process.settings, doors, token)
 
     async def _content(self, mail: Claimed) -> bytes:
         message = mail.message

@@ -41,16 +41,20 @@ def prepared(submission: Submission) -> Submission:
     return replace(submission, content=content, notes=(*submission.notes, note))
 
 
-def fields(settings: Settings, workspace_number: int, recipient_id: UUID, secret: bytes, bounce_domain: str) -> bytes:
-    """The fields of one recipient's mail; `bounce_domain` is one whose mail comes to us."""
-    token = verp.encode(Purpose.UNSUBSCRIBE, workspace_number, recipient_id, secret)
-    domain = bounce_domain if bounce_domain.isascii() else to_a_label(bounce_domain) or settings.server.hostname
-    return list_unsubscribe.fields(link_host(settings) + PATH + token, f"{token}@{domain}")
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where this mail's reader finds us: a domain whose mail comes to us, and the sender's own link host, "" for none."""
+
+    bounce_domain: str
+    link_host: str = ""
 
 
-def link_host(settings: Settings) -> str:
-    """What links in mail begin with; no slash at the end."""
-    return settings.public_url
+def fields(settings: Settings, doors: Doors, token: str) -> bytes:
+    """The fields of one recipient's mail."""
+    base = f"https://{doors.link_host}" if doors.link_host else settings.public_url
+    domain = doors.bounce_domain
+    domain = domain if domain.isascii() else to_a_label(domain) or settings.server.hostname
+    return list_unsubscribe.fields(base + PATH + token, f"{token}@{domain}")
 
 
 @dataclass(frozen=True, slots=True)

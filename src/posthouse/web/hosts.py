@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Self
 
+from posthouse.intake import opt_out
 from posthouse.runtime.settings import Settings
 
-PUBLIC_PREFIXES: Final = ("/u/", "/t/", "/static/")
+PUBLIC_PREFIXES: Final = (opt_out.PATH, "/t/", "/static/")
 """Opting out, clicks and opens, and the style and scripts of the pages behind them, which hold nothing of anybody's."""
 
 NOTHING_HERE: Final = b"""\

@@ -54,12 +54,16 @@ class SlowSigning:
 class StubDirectory:
     own: str | None = None
     bounce_processing = True
+    links: str | None = None
 
     async def workspace(self, workspace_id: UUID) -> SimpleNamespace:
         return SimpleNamespace(number=1, bounce_processing=self.bounce_processing)
 
     async def bounce_domain(self, *_: object) -> str | None:
         return self.own
+
+    async def link_host(self, *_: object) -> str | None:
+        return self.links
 
     async def signing_keys(self, *_: object) -> list[dkim_keys.SigningKey]:
         return [KEY]
@@ -306,6 +310,16 @@ async def test_each_recipient_of_marketing_gets_a_way_out_under_the_signature(
         (draft,) = signing.drafts
         assert b"list-unsubscribe:list-unsubscribe-post" in b"".join(draft.unsigned.lower().split())
     assert signing.asked == [1, 1]
+
+
+async def test_the_way_out_leads_over_the_sender_s_own_link_host(
+    preparer: tuple[Preparer, SlowSigning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, signing = preparer
+    monkeypatch.setattr(StubDirectory, "links", "links.example.test")
+    signing.may.set()
+    _, fields = await prepare.prepare(marketing(), None, nothing)
+    assert opt_out(fields)[0].startswith("https://links.example.test/u/")
 
 
 async def test_a_sender_s_own_way_out_stays_the_only_one(preparer: tuple[Preparer, SlowSigning]) -> None:
