@@ -11,7 +11,7 @@ from tests.corridor import Corridor, open_corridor
 from posthouse.accounts import audit, changes, workspaces
 from posthouse.intake import reputation
 from posthouse.ledger import counting
-from posthouse.model.words import Pool, State
+from posthouse.model.words import MailClass, Pool, State
 from posthouse.outbox import claims, sites
 from posthouse.outbox.sites import Word
 from posthouse.runtime.postgres import transaction
@@ -47,6 +47,20 @@ async def test_a_destination_is_suspended_explained_and_resumed(posthouse: Comma
     resumed = await posthouse("queue", "resume", "--domain", "there.test")
     assert resumed.out.strip() == "Resumed: Mail for there.test."
     assert (await posthouse("queue", "suspensions")).out.strip() == "Nothing is suspended."
+
+
+async def test_a_mailing_is_suspended_explained_and_resumed(posthouse: CommandLine, corridor: Corridor) -> None:
+    accepted = await corridor.send("bob@there.test", mail_class=MailClass.MARKETING, tags=("autumn",))
+    both = await posthouse(
+        "queue", "suspend", "--mailing", "autumn", "--domain", "there.test", "--reason", "Wrong price"
+    )
+    assert (both.status, "mailing: A mailing is stopped in every pool" in both.err) == (1, True)
+    said = await posthouse("queue", "suspend", "--mailing", "autumn", "--reason", "Wrong price")
+    assert said.out.strip() == "Suspended: The mailing autumn, until resumed."
+    (why,) = (await posthouse("queue", "why", str(accepted.message_id), "--json")).json()
+    assert why["reason"].startswith("The mailing autumn is suspended by cli:")
+    assert (await posthouse("queue", "resume", "--mailing", "winter")).status == 1
+    assert (await posthouse("queue", "resume", "--mailing", "autumn")).out.strip() == "Resumed: The mailing autumn."
 
 
 async def test_what_a_breaker_paused_is_shown_with_its_rates_and_resumed_by_its_id(

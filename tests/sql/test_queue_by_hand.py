@@ -264,6 +264,11 @@ async def test_a_new_suspension_takes_the_place_of_one_that_stops_the_same(corri
         (Stop(domain="there.test"), "/reason"),
         (Stop(domain="there.test", everything=True, reason="x"), "/everything"),
         (Stop(pool=Pool.MARKETING, everything=True, reason="x"), "/everything"),
+        (Stop(mailing="autumn", everything=True, reason="x"), "/everything"),
+        (Stop(mailing="autumn", pool=Pool.MARKETING, reason="x"), "/mailing"),
+        (Stop(mailing="autumn", domain="there.test", reason="x"), "/mailing"),
+        (Stop(mailing="a" * 129, reason="x"), "/mailing"),
+        (Stop(mailing="autumn"), "/reason"),
     ],
 )
 async def test_a_suspension_that_makes_no_sense_is_refused(corridor: Corridor, stop: Stop, pointer: str) -> None:

@@ -35,6 +35,9 @@ class Scope:
     domain: Annotated[str, Parameter(help="Mail for this destination.", show_default=False)] = ""
     pool: Annotated[PoolName | None, Parameter(help="Mail that leaves by this pool.")] = None
     everything: Annotated[bool, Parameter(negative="", help="All mail of the workspace.")] = False
+    mailing: Annotated[
+        str, Parameter(help="Marketing with this first tag, or of this mailing type.", show_default=False)
+    ] = ""
 
 
 NOWHERE: Final = Scope()
@@ -68,7 +71,7 @@ def suspend(
     workspace: Number = None,
     where: Installation = HERE,
 ) -> None:
-    """Stop mail for a destination or of a pool: what is queued and what is yet to come. What is on the wire ends.
+    """Stop mail for a destination, of a pool or of a mailing: what is queued and what is yet to come. What is on the wire ends.
 
     Exit status: 0 done, 1 refused or not confirmed, 2 wrong usage, 3 no database.
 
@@ -77,6 +80,8 @@ def suspend(
         posthouse queue suspend --domain example.org --for 2h --reason "They are moving their servers."
 
         posthouse queue suspend --pool marketing --everyone --reason "Complaints are too many."
+
+        posthouse queue suspend --mailing autumn-news --reason "The price in it is wrong."
     """
     stop = _stop(scope, time, reason, drain=False)
     _begin(stop, where, workspace, everyone=everyone, yes=yes, as_json=as_json)
@@ -140,7 +145,7 @@ def resume(
         posthouse queue resume --pool marketing --everyone
     """
     if scope == NOWHERE and suspension is None:
-        console.leave("Say what to resume: --domain, --pool, --everything or --id.", status=EXIT_SETTINGS)
+        console.leave("Say what to resume: --domain, --pool, --mailing, --everything or --id.", status=EXIT_SETTINGS)
     ended = console.run(_resume(where, workspace, scope, suspension, everyone=everyone))
     console.show(
         [_view(each) for each in ended],
@@ -190,7 +195,15 @@ VERBS: Final[dict[str, Callable[..., None]]] = {
 
 def _stop(scope: Scope, time: Time, reason: str, *, drain: bool) -> Stop:
     pool = Pool(scope.pool) if scope.pool else None
-    return Stop(pool, scope.domain, everything=scope.everything, drain=drain, until=time.end(), reason=reason)
+    return Stop(
+        pool,
+        scope.domain,
+        everything=scope.everything,
+        drain=drain,
+        until=time.end(),
+        reason=reason,
+        mailing=scope.mailing,
+    )
 
 
 def _begin(stop: Stop, where: Where, number: int | None, *, everyone: bool, yes: bool, as_json: bool) -> None:
@@ -230,8 +243,8 @@ async def _resume(
 def _is_meant(suspension: Suspension, scope: Scope, suspension_id: UUID | None) -> bool:
     if suspension_id is not None:
         return suspension.suspension_id == suspension_id
-    named = (suspension.pool, suspension.domain, suspension.sender_domain)
-    return named == (scope.pool, domain_of(scope.domain), None)
+    named = (suspension.pool, suspension.domain, suspension.sender_domain, suspension.mailing)
+    return named == (scope.pool, domain_of(scope.domain), None, scope.mailing or None)
 
 
 async def _drain(where: Where, worker_id: UUID | None, host: str | None) -> list[Worker]:
@@ -286,6 +299,7 @@ def _view(suspension: Suspension) -> dict[str, Any]:
         "domain": suspension.domain,
         "pool": suspension.pool,
         "sender_domain": suspension.sender_domain,
+        "mailing": suspension.mailing,
         "drain": suspension.drain,
         "reason": suspension.reason,
         "created_by": suspension.created_by,

@@ -19,7 +19,7 @@ _NONE = "No mail within 24 hours; what has just gone out shows half a minute lat
 
 
 def reputation_command(*, as_json: Json = False, workspace: Number = None, where: Installation = HERE) -> None:
-    """Show bounces and complaints of the last 24 hours by pool, From domain and provider, and what is paused for them.
+    """Show bounces and complaints of the last 24 hours by pool, From domain, provider and mailing, and what is paused for them.
 
     What is paused goes again by `posthouse queue resume --id`.
 

@@ -105,10 +105,13 @@ class Dispatcher:
 
     def _is_stopped(self, mail: Claimed, now: datetime) -> bool:
         found = self._suspended.of(mail.workspace_id, self._pool, mail.domain, now)
-        return (found is not None and not found.drain) or self._sender_stop(mail, now) is not None
+        own = self._stop_of(mail, now)
+        return any(each is not None and not each.drain for each in (found, own))
 
-    def _sender_stop(self, mail: Claimed, now: datetime) -> Suspension | None:
-        return self._suspended.of_sender(mail.workspace_id, self._pool, mail.message.sender, now)
+    def _stop_of(self, mail: Claimed, now: datetime) -> Suspension | None:
+        """What stops mail from its From domain or of its mailing."""
+        message = mail.message
+        return self._suspended.of_mail(mail.workspace_id, self._pool, message.sender, message.mailing, now)
 
     async def run(self) -> None:
         """Works until the process stops, then drains."""
@@ -219,7 +222,7 @@ class Dispatcher:
             mails = await claims.claim(
                 connection, workspace_id, self._pool, destination.domain, most, worker_id, self.now(), again=again
             )
-            if self._suspended.names_senders:
+            if self._suspended.looks_at_mail:
                 mails = await self._set_aside(connection, mails)
             held = [Held(mail, worker_id, share, asked_at) for mail in mails]
             reasons = await self._reasons(connection, held)
@@ -228,9 +231,9 @@ class Dispatcher:
         return [one for one in held if one not in reasons] if reasons else held
 
     async def _set_aside(self, connection: Connection, mails: Sequence[Claimed]) -> list[Claimed]:
-        """Holds those of these mails of one workspace that are from a suspended domain, with an event each; the others."""
+        """Holds those of these mails of one workspace that are from a suspended domain or of a suspended mailing, with an event each; the others."""
         now = self.now()
-        stops = {mail.recipient_id: self._sender_stop(mail, now) for mail in mails}
+        stops = {mail.recipient_id: self._stop_of(mail, now) for mail in mails}
         for stop in {each.suspension_id: each for each in stops.values() if each is not None}.values():
             found = [mail for mail in mails if stops[mail.recipient_id] is stop]
             aside = await suspensions.set_aside(connection, stop, found, self._lease.worker_id, self._pool)

@@ -1,7 +1,7 @@
 """What people do to queued mail by hand, with the events and the audit entry that tell of it.
 
 `look` says what an action would touch; `apply` holds, releases, retries, cancels, bounces or moves it, a transaction at a time.
-`suspend` stops mail of a pool or for a destination without touching it, `resume` lets it go again. `drain` tells delivery processes
+`suspend` stops mail of a pool, for a destination or of a mailing without touching it, `resume` lets it go again. `drain` tells delivery processes
 to hand over.
 """
 
@@ -33,7 +33,9 @@ DRAINING: Final = "draining."
 class Stop:
     """What a suspension is to stop, and for how long: `domain` as a person writes it, `until` None for until resumed.
 
-    `everything` says that neither pool nor domain is left out by mistake; `drain` lets what is taken from the queue still go.
+    `mailing` is the name of one, and then neither pool nor domain is given.
+
+    `everything` says that nothing is left out by mistake; `drain` lets what is taken from the queue still go.
     """
 
     pool: Pool | None = None
@@ -42,20 +44,24 @@ class Stop:
     drain: bool = False
     until: datetime | None = None
     reason: str = ""
+    mailing: str = ""
 
     def problems(self, now: datetime) -> tuple[FieldProblem, ...]:
         """Why it cannot be done. Pure."""
         found = []
         if self.domain and to_a_label(self.domain) is None:
             found.append(FieldProblem("/domain", "invalid_domain", "This is not a domain name such as example.com."))
-        if self.everything and (self.pool or self.domain):
-            found.append(FieldProblem("/everything", "contradiction", "All mail has neither pool nor domain."))
-        if not (self.everything or self.pool or self.domain):
+        if self.everything and (self.pool or self.domain or self.mailing):
+            found.append(FieldProblem("/everything", "contradiction", "All mail has neither pool, domain nor mailing."))
+        if self.mailing and (self.pool or self.domain):
             found.append(
-                FieldProblem(
-                    "/domain", "required", "Name a destination, a pool or both, or say that you mean all mail."
-                )
+                FieldProblem("/mailing", "contradiction", "A mailing is stopped in every pool, for everybody.")
             )
+        if len(self.mailing) > limits.TAG_CHARS:
+            found.append(FieldProblem("/mailing", "too_long", "This name of a mailing is too long."))
+        if not (self.everything or self.pool or self.domain or self.mailing):
+            detail = "Name a destination, a pool or both, or a mailing, or say that you mean all mail."
+            found.append(FieldProblem("/domain", "required", detail))
         if self.until is not None and self.until <= now:
             found.append(FieldProblem("/until", "out_of_range", "This time is over."))
         if not (self.reason or self.drain):
@@ -160,6 +166,7 @@ async def suspend(
         actor,
         now,
         stop.until,
+        mailing=stop.mailing or None,
     )
     async with transaction(process.pool) as connection:
         if await suspensions.count(connection, workspace_id, now) >= limits.SUSPENSIONS_PER_WORKSPACE:
@@ -233,6 +240,8 @@ def _plain(selection: Selection) -> dict[str, object]:
 
 
 def _scope(suspension: Suspension) -> dict[str, object]:
+    if suspension.mailing is not None:
+        return {"mailing": suspension.mailing}
     scope: dict[str, object] = {"pool": suspension.pool, "domain": suspension.domain}
     return scope if suspension.sender_domain is None else {"sender_domain": suspension.sender_domain}
 
@@ -240,6 +249,8 @@ def _scope(suspension: Suspension) -> dict[str, object]:
 def _subject(suspension: Suspension) -> str:
     if suspension.sender_domain is not None:
         return f"from {suspension.sender_domain}"
+    if suspension.mailing is not None:
+        return f"mailing {suspension.mailing}"
     return " ".join(each for each in (suspension.pool, suspension.domain) if each) or "all mail"
 
 

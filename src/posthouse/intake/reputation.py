@@ -30,8 +30,8 @@ KIND: Final = "breaker."  # of alerts; the measure follows
 PATH: Final = "/reputation"
 _BAD: Final = (Standing.WARNING, Standing.TOO_HIGH)
 _BULK: Final = (Pool.NOTIFICATION, Pool.MARKETING)
-_Target = tuple[Pool | None, str | None]
-"""What a pause of a subject stops: a pool, or the bulk mail of a From domain."""
+_Target = tuple[Pool | None, str | None, str | None]
+"""What a pause of a subject stops: a pool, the bulk mail of a From domain, or a mailing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,13 @@ def what(subject: Subject) -> Sentence:
         case Scope.PROVIDER:
             name = NAMES.get(Provider(subject.name))
             return Sentence("Marketing to {provider}", {"provider": name or Sentence("other providers", {})})
+        case Scope.MAILING:
+            return Sentence("The mailing {name}", {"name": subject.name})
+
+
+def alerted(subject: Subject) -> str:
+    """What alerts call a subject: a mailing may have the name of a pool or of a domain. Pure."""
+    return f"mailing {subject.name}" if subject.scope is Scope.MAILING else subject.name
 
 
 def figures(rate: Rate) -> Sentence:
@@ -122,6 +129,8 @@ def marks(subject: Subject, settings: Settings) -> tuple[Breakers, Marks | None,
             return own, None, Marks(own.yahoo_warn_percent, own.yahoo_pause_percent)
         case Subject(Scope.PROVIDER):
             return own, None, None
+        case Subject(Scope.MAILING):
+            own = settings.breakers_of(Pool.MARKETING)
     return (
         own,
         Marks(own.bounce_warn_percent, own.bounce_pause_percent),
@@ -133,35 +142,42 @@ def target(subject: Subject) -> _Target:
     """What a pause of it stops. Pure."""
     match subject.scope:
         case Scope.POOL:
-            return Pool(subject.name), None
+            return Pool(subject.name), None, None
         case Scope.DOMAIN:
-            return None, subject.name
+            return None, subject.name, None
         case Scope.PROVIDER:
-            return Pool.MARKETING, None
+            return Pool.MARKETING, None, None
+        case Scope.MAILING:
+            return None, None, subject.name
 
 
 async def read(connection: Connection, settings: Settings, workspace_id: UUID, now: datetime) -> list[Reputation]:
-    """Everything of which mail went out within a day, or that is paused: pools, then From domains, then providers."""
+    """Everything of which mail went out within a day, or that is paused: pools, then From domains, providers and mailings."""
     day = reputation.quarter_of(now - timedelta(hours=WINDOW_H))
     resumed = await suspensions.resumed_breakers(connection, workspace_id, day)
     begun = {stopped: reputation.quarter_after(at) for stopped, at in resumed.items()}
-    windows = {day, *begun.values()}
+    windows = {day, *(since for (_, _, mailing), since in begun.items() if mailing is None)}
     found = {since: subjects(await reputation.tallies(connection, workspace_id, since)) for since in windows}
+    later = {mailing: since for (_, _, mailing), since in begun.items() if mailing is not None}
+    mailings = {
+        Subject(Scope.MAILING, name): tally
+        for name, tally in (await reputation.mailings(connection, workspace_id, day, later)).items()
+    }
     paused = {
-        (each.pool, each.sender_domain): each
+        (each.pool, each.sender_domain, each.mailing): each
         for each in await suspensions.in_force(connection, workspace_id, now)
         if each.created_by == BREAKER
     }
     opened = _opened(await alerts.in_force(connection, workspace_id))
-    known = set(found[day]) | {_subject(each) for each in paused.values()}
+    known = set(found[day]) | set(mailings) | {_subject(each) for each in paused.values()}
     return [
         _reputation(
             subject,
             settings,
-            found,
+            mailings if subject.scope is Scope.MAILING else found[begun.get(target(subject), day)],
             begun.get(target(subject), day),
             paused.get(target(subject)),
-            opened.get(subject.name),
+            opened.get(alerted(subject)),
         )
         for subject in sorted(known, key=lambda each: (tuple(Scope).index(each.scope), each.name))
     ]
@@ -170,13 +186,13 @@ async def read(connection: Connection, settings: Settings, workspace_id: UUID, n
 def _reputation(
     subject: Subject,
     settings: Settings,
-    found: dict[datetime, dict[Subject, Tally]],
+    found: dict[Subject, Tally],
     since: datetime,
     paused: Suspension | None,
     opened: datetime | None,
 ) -> Reputation:
     own, bounces, complaints = marks(subject, settings)
-    tally = found[since].get(subject, Tally())
+    tally = found.get(subject, Tally())
     rates = (
         breakers.rate(Measure.BOUNCES, tally, bounces, own.min_sends),
         breakers.rate(Measure.COMPLAINTS, tally, complaints, own.min_sends),
@@ -188,6 +204,8 @@ def _reputation(
 def _subject(suspension: Suspension) -> Subject:
     if suspension.sender_domain is not None:
         return Subject(Scope.DOMAIN, suspension.sender_domain)
+    if suspension.mailing is not None:
+        return Subject(Scope.MAILING, suspension.mailing)
     assert suspension.pool is not None
     return Subject(Scope.POOL, suspension.pool)
 
@@ -222,7 +240,7 @@ async def _act(process: Process, connection: Connection, workspace_id: UUID, fou
     bad = [rate for rate in found.rates if rate.standing in _BAD]
     for rate in bad:
         level = Level.CRITICAL if rate.standing is Standing.TOO_HIGH else Level.WARNING
-        trouble = Trouble.of(f"{KIND}{rate.measure}", found.subject.name, level, found.told(rate), PATH)
+        trouble = Trouble.of(f"{KIND}{rate.measure}", alerted(found.subject), level, found.told(rate), PATH)
         await alerts.report(connection, workspace_id, trouble, process.ids, BREAKER, now)
     too_high = [rate for rate in bad if rate.standing is Standing.TOO_HIGH]
     if not (too_high and found.pauses):
@@ -239,14 +257,14 @@ async def _pause(
     too_high: Sequence[Rate],
     now: datetime,
 ) -> None:
-    pool, sender_domain = target(found.subject)
+    pool, sender_domain, mailing = target(found.subject)
     reason = " ".join(_because(found.subject, rate) for rate in too_high)
     suspension = Suspension(
         workspace_id, process.ids.new(), pool, None, drain=False, reason=reason, created_by=BREAKER, created_at=now,
-        until=None, sender_domain=sender_domain,
+        until=None, sender_domain=sender_domain, mailing=mailing,
     )  # fmt: skip
     await operate.begin(connection, suspension)
-    process.log.warning("breaker.paused", workspace_id=str(workspace_id), what=found.subject.name, reason=reason)
+    process.log.warning("breaker.paused", workspace_id=str(workspace_id), what=alerted(found.subject), reason=reason)
 
 
 def _because(subject: Subject, rate: Rate) -> str:
@@ -259,7 +277,7 @@ def _lasts(trouble: Trouble, found: Sequence[Reputation], stopped: set[_Target])
     """Whether what an alert tells of is still so: the rate is at a mark, or its mail is paused."""
     measure = trouble.kind.removeprefix(KIND)
     for each in found:
-        if each.subject.name == trouble.subject:
+        if alerted(each.subject) == trouble.subject:
             if target(each.subject) in stopped:
                 return True
             if any(rate.measure == measure and rate.standing in _BAD for rate in each.rates):

@@ -1,6 +1,6 @@
 """When bounces or complaints are too many: rates over a day against two marks each. Pure.
 
-What is judged is a pool, the From domain of bulk mail, or what one provider says about marketing. At the first mark administrators are
+What is judged is a pool, the From domain of bulk mail, a mailing, or what one provider says about marketing. At the first mark administrators are
 warned, at the second the mail is paused until a person resumes it. Few mails prove nothing: below `least` nothing is said.
 """
 
@@ -19,6 +19,7 @@ class Scope(StrEnum):
     POOL = "pool"
     DOMAIN = "domain"  # of From, in every pool but the transactional one
     PROVIDER = "provider"  # of the recipients, marketing only
+    MAILING = "mailing"  # marketing under one name, in every pool
 
 
 class Measure(StrEnum):

@@ -1,4 +1,4 @@
-"""Keeps the counts of events by quarter of an hour, of all mail and by who sent it to whom: a reader of the ledger with a cursor."""
+"""Keeps the counts of events by quarter of an hour, of all mail, by who sent it to whom, and by mailing: a reader of the ledger with a cursor."""
 
 from datetime import datetime, timedelta
 from typing import Final

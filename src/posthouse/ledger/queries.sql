@@ -79,6 +79,52 @@ SET sent = reputation_counts.sent + EXCLUDED.sent, delivered = reputation_counts
     hard_bounces = reputation_counts.hard_bounces + EXCLUDED.hard_bounces,
     complaints = reputation_counts.complaints + EXCLUDED.complaints;
 
+-- name: count_mailings
+-- The same by mailing, of marketing that has a name without an address in it; the quarter of each comes back.
+INSERT INTO mailing_counts (workspace_id, quarter, mailing, sent, delivered, hard_bounces, complaints)
+SELECT $1, date_bin('15 minutes', e.occurred_at, 'epoch'), m.mailing,
+       count(*) FILTER (WHERE e.kind IN ('delivered', 'bounced')), count(*) FILTER (WHERE e.kind = 'delivered'),
+       count(*) FILTER (WHERE e.kind IN ('bounced', 'late_bounce') AND e.data ->> 'class' = 'hard'),
+       count(*) FILTER (WHERE e.kind = 'complained')
+FROM events e,
+     LATERAL (SELECT coalesce(n.tags[1], n.mailing_type) AS mailing FROM messages n
+              WHERE n.workspace_id = $1 AND n.message_id = e.message_id AND n.mail_class = 'marketing' LIMIT 1) m
+WHERE e.workspace_id = $1 AND e.event_id >= $2 AND e.event_id < $3 AND m.mailing <> '' AND strpos(m.mailing, '@') = 0
+  AND (e.kind IN ('delivered', 'complained') OR (e.kind = 'bounced' AND NOT e.data ? 'by')
+       OR (e.kind = 'late_bounce' AND e.data ->> 'class' = 'hard'))
+  AND (e.kind NOT IN ('complained', 'late_bounce') OR NOT EXISTS (
+       SELECT FROM events b
+       WHERE b.workspace_id = $1 AND b.message_id = e.message_id AND b.recipient_id = e.recipient_id AND b.event_id < e.event_id
+         AND CASE e.kind WHEN 'complained' THEN b.kind = 'complained'
+                         ELSE b.kind IN ('bounced', 'late_bounce') AND b.data ->> 'class' = 'hard' END))
+GROUP BY 2, 3
+ON CONFLICT (workspace_id, quarter, mailing) DO UPDATE
+SET sent = mailing_counts.sent + EXCLUDED.sent, delivered = mailing_counts.delivered + EXCLUDED.delivered,
+    hard_bounces = mailing_counts.hard_bounces + EXCLUDED.hard_bounces, complaints = mailing_counts.complaints + EXCLUDED.complaints
+RETURNING quarter;
+
+-- name: keep_largest_mailings
+-- Of each quarter the $3 mailings that weigh most stay: tags may name every single mail, and those can never reach a mark. A complaint
+-- weighs as a hundred mails, so that one about yesterday's mailing is not lost among today's tags.
+DELETE FROM mailing_counts WHERE workspace_id = $1 AND (quarter, mailing) IN (
+    SELECT q.quarter, small.mailing FROM unnest($2::timestamptz[]) AS q (quarter), LATERAL (
+        SELECT c.mailing FROM mailing_counts c WHERE c.workspace_id = $1 AND c.quarter = q.quarter
+        ORDER BY c.sent + c.hard_bounces + 100 * c.complaints DESC, c.mailing OFFSET $3) small);
+
+-- name: mailings_since
+-- The sums of the quarters from $2 on, of the mailings $3 from their own $4 on; the $5 that weigh most.
+SELECT c.mailing,
+       coalesce(sum(c.sent) FILTER (WHERE c.quarter >= coalesce(r.since, $2)), 0)::bigint AS sent,
+       coalesce(sum(c.delivered) FILTER (WHERE c.quarter >= coalesce(r.since, $2)), 0)::bigint AS delivered,
+       coalesce(sum(c.hard_bounces) FILTER (WHERE c.quarter >= coalesce(r.since, $2)), 0)::bigint AS hard_bounces,
+       coalesce(sum(c.complaints) FILTER (WHERE c.quarter >= coalesce(r.since, $2)), 0)::bigint AS complaints
+FROM mailing_counts c LEFT JOIN unnest($3::text[], $4::timestamptz[]) AS r (mailing, since) ON r.mailing = c.mailing
+WHERE c.workspace_id = $1 AND c.quarter >= $2
+GROUP BY c.mailing ORDER BY sum(c.sent + c.hard_bounces + 100 * c.complaints) DESC, c.mailing LIMIT $5;
+
+-- name: drop_mailings
+DELETE FROM mailing_counts WHERE workspace_id = $1 AND quarter < $2;
+
 -- name: reputation_since
 SELECT pool, sender_domain, provider, sum(sent)::bigint AS sent, sum(delivered)::bigint AS delivered,
        sum(hard_bounces)::bigint AS hard_bounces, sum(complaints)::bigint AS complaints

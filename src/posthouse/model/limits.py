@@ -375,13 +375,17 @@ CSV_PROBLEMS: Final = 100  # lines named in one answer; the others are counted
 # --- Reputation
 REPUTATION_KEPT_DAYS: Final = 30  # counts by pool, From domain and provider
 REPUTATION_ROWS: Final = 1_000  # of one answer
+MAILINGS_KEPT_DAYS: Final = 2  # counts by mailing: nobody looks further back than a day
+MAILINGS_COUNTED: Final = (
+    1_000  # of a workspace in a quarter of an hour and in a day, those with most mail: tags may name every mail
+)
 BULK_MAILS: Final = (
     5_000  # to personal accounts within 24 hours make a bulk sender at Gmail and at Microsoft (NUM-3, NUM-6)
 )
 
 # --- The queue, by hand
 SUSPENSIONS_PER_WORKSPACE: Final = 1_000  # in force at once; every dispatcher reads all of them
-ASIDE_LOOKED_AT: Final = 1_000  # mails in line looked at each time one of a suspended From domain is met
+ASIDE_LOOKED_AT: Final = 1_000  # mails in line looked at each time one of a suspended From domain or mailing is met
 OPERATOR_REASON_CHARS: Final = 500  # of why somebody did something, shown with each mail it was done to
 REPLY_SOUGHT_CHARS: Final = 200  # of a receiver's words to find mail by
 ATTEMPTS_SOUGHT: Final = 1_000

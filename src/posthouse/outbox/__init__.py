@@ -28,7 +28,7 @@ served inside one) -> delivery talks to the receiver -> `claims.settle`. `claims
 dead worker held. `messages` and `shape` read for API, pages and commands.
 
 By hand: `operator` holds, releases, retries, cancels, bounces and moves what a selection names; `suspensions` stops mail of a pool
-or for a destination without touching it, and holds the bulk mail of a From domain; `workers` tells delivery processes to hand over. Why a mail has not left yet:
+or for a destination without touching it, and holds the bulk mail of a From domain or a mailing; `workers` tells delivery processes to hand over. Why a mail has not left yet:
 `situations.read` gathers what holds a page of recipients up (what is suspended, who works, what the owners of `sites` say, how many
 go first), and `waiting.why` (pure) makes a sentence of it, the same for pages, API and commands.
 

@@ -25,6 +25,7 @@ class Message:
     stored: bytes | None  # None: too large to hold while it waits its turn
     null_sender: bool = False  # a notice of ours: nobody is told when it fails (RFC 5321 4.5.5)
     mailing_type: str = ""
+    mailing: str = ""  # of marketing: its first tag, or else its mailing type
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ async def _messages(connection: Connection, workspace_id: UUID, message_ids: set
             row["content"],
             row["source"] == Source.NOTICE,
             row["mailing_type"],
+            row["mailing"],
         )
         for row in rows
     }

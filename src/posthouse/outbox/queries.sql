@@ -69,6 +69,7 @@ RETURNING recipient_id, message_id, address, domain, priority, attempts, expires
 -- What a worker needs to send what it has claimed; a message to many recipients is read once, a body over $3 octets only when its
 -- turn has come.
 SELECT m.message_id, m.sender, m.mail_class, m.smtputf8, m.tls, m.source, m.mailing_type, b.encoding,
+       CASE WHEN m.mail_class = 'marketing' THEN coalesce(m.tags[1], m.mailing_type) ELSE '' END AS mailing,
        CASE WHEN m.octets <= $3 THEN b.content END AS content
 FROM messages m JOIN bodies b USING (workspace_id, message_id)
 WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
@@ -419,11 +420,11 @@ SELECT add_partitions($1, $2);
 
 -- name: active_suspensions
 -- Cross-workspace read: what people have stopped, for dispatchers.
-SELECT workspace_id, suspension_id, pool, domain, sender_domain, drain, reason, created_by, created_at, until, ended_at, ended_by
+SELECT workspace_id, suspension_id, pool, domain, sender_domain, mailing, drain, reason, created_by, created_at, until, ended_at, ended_by
 FROM suspensions WHERE ended_at IS NULL AND (until IS NULL OR until > $1);
 
 -- name: suspensions_in_force
-SELECT workspace_id, suspension_id, pool, domain, sender_domain, drain, reason, created_by, created_at, until, ended_at, ended_by
+SELECT workspace_id, suspension_id, pool, domain, sender_domain, mailing, drain, reason, created_by, created_at, until, ended_at, ended_by
 FROM suspensions WHERE workspace_id = $1 AND ended_at IS NULL AND (until IS NULL OR until > $2) ORDER BY suspension_id DESC;
 
 -- name: suspended_since
@@ -432,42 +433,45 @@ SELECT EXISTS (
     SELECT FROM suspensions WHERE workspace_id = $1 AND pool = $2 AND domain IS NULL AND created_by = $3 AND created_at >= $4);
 
 -- name: suspend
-INSERT INTO suspensions (workspace_id, suspension_id, pool, domain, sender_domain, everything, drain, reason, created_by, created_at,
-                         until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+INSERT INTO suspensions (workspace_id, suspension_id, pool, domain, sender_domain, mailing, everything, drain, reason, created_by,
+                         created_at, until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: resume
 -- Ends suspensions; one whose time is over already stays as it is.
 UPDATE suspensions SET ended_at = $4, ended_by = $3
 WHERE workspace_id = $1 AND suspension_id = ANY($2::uuid[]) AND ended_at IS NULL AND (until IS NULL OR until > $4)
-RETURNING workspace_id, suspension_id, pool, domain, sender_domain, drain, reason, created_by, created_at, until, ended_at, ended_by;
+RETURNING workspace_id, suspension_id, pool, domain, sender_domain, mailing, drain, reason, created_by, created_at, until, ended_at, ended_by;
 
 -- name: supersede
 -- A new suspension takes the place of those that stop the same.
 UPDATE suspensions SET ended_at = $4, ended_by = $5
 WHERE workspace_id = $1 AND pool IS NOT DISTINCT FROM $2::text AND domain IS NOT DISTINCT FROM $3::text
-  AND sender_domain IS NOT DISTINCT FROM $6::text AND ended_at IS NULL;
+  AND sender_domain IS NOT DISTINCT FROM $6::text AND mailing IS NOT DISTINCT FROM $7::text AND ended_at IS NULL;
 
 -- name: breakers_resumed
 -- When what breakers had stopped was last let go, since $2: figures from before that are not held against it again.
-SELECT pool, sender_domain, max(ended_at) AS ended_at FROM suspensions
-WHERE workspace_id = $1 AND created_by = 'breaker' AND ended_at > $2 GROUP BY pool, sender_domain;
+SELECT pool, sender_domain, mailing, max(ended_at) AS ended_at FROM suspensions
+WHERE workspace_id = $1 AND created_by = 'breaker' AND ended_at > $2 GROUP BY pool, sender_domain, mailing;
 
 -- name: set_aside
--- claimed -> held, for mail of a From domain that is suspended: the attempt does not count.
+-- claimed -> held, for mail of a From domain or a mailing that is suspended: the attempt does not count.
 UPDATE outbox SET state = 'held', reason = $4, claimed_by = NULL, claimed_at = NULL, attempts = attempts - 1
 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]) AND state = 'claimed' AND claimed_by = $3;
 
 -- name: set_aside_in_line
--- ready -> held for what is of the From domain $4 among the first $5 in a line, so that others are not behind it for long.
+-- ready -> held for what is of the From domain $4 or the mailing $7 (one of them is null) among the first $5 in a line, so that others
+-- are not behind it for long.
 UPDATE outbox SET state = 'held', reason = $6
 WHERE workspace_id = $1 AND state = 'ready' AND recipient_id = ANY(ARRAY(
     SELECT line.recipient_id FROM (
         SELECT recipient_id, message_id FROM outbox
         WHERE pool = $2 AND workspace_id = $1 AND domain = $3 AND state = 'ready'
         ORDER BY priority DESC, recipient_id LIMIT $5 FOR UPDATE SKIP LOCKED) line
-    WHERE $4 = (SELECT lower(split_part(m.sender, '@', -1)) FROM messages m
-                WHERE m.workspace_id = $1 AND m.message_id = line.message_id)))
+    WHERE EXISTS (SELECT FROM messages m
+                  WHERE m.workspace_id = $1 AND m.message_id = line.message_id
+                    AND ($4::text IS NULL OR lower(split_part(m.sender, '@', -1)) = $4)
+                    AND ($7::text IS NULL OR (m.mail_class = 'marketing' AND coalesce(m.tags[1], m.mailing_type) = $7)))))
 RETURNING recipient_id, message_id;
 
 -- name: note_set_aside
@@ -476,9 +480,9 @@ INSERT INTO set_aside (workspace_id, recipient_id, suspension_id) SELECT $1, unn
 ON CONFLICT (workspace_id, recipient_id) DO UPDATE SET suspension_id = EXCLUDED.suspension_id;
 
 -- name: suspensions_to_release
--- Cross-workspace read: suspensions of From domains that are over and still have mail set aside.
+-- Cross-workspace read: suspensions of From domains and mailings that are over and still have mail set aside.
 SELECT s.workspace_id, s.suspension_id, s.reason FROM suspensions s
-WHERE s.sender_domain IS NOT NULL AND (s.ended_at IS NOT NULL OR s.until <= $1)
+WHERE (s.sender_domain IS NOT NULL OR s.mailing IS NOT NULL) AND (s.ended_at IS NOT NULL OR s.until <= $1)
   AND EXISTS (SELECT FROM set_aside a WHERE a.workspace_id = s.workspace_id AND a.suspension_id = s.suspension_id);
 
 -- name: take_set_aside
@@ -493,8 +497,10 @@ UPDATE outbox SET state = 'waiting', reason = ''
 WHERE workspace_id = $1 AND recipient_id = ANY($2::uuid[]) AND state = 'held' AND reason = $3
 RETURNING recipient_id, message_id;
 
--- name: senders
-SELECT message_id, sender FROM messages WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
+-- name: origins
+-- What suspensions look at in a message: the address in From and, of marketing, the mailing.
+SELECT message_id, sender, CASE WHEN mail_class = 'marketing' THEN coalesce(tags[1], mailing_type) ELSE '' END AS mailing
+FROM messages WHERE workspace_id = $1 AND message_id = ANY($2::uuid[]);
 
 -- name: count_suspensions
 SELECT count(*) FROM suspensions WHERE workspace_id = $1 AND ended_at IS NULL AND (until IS NULL OR until > $2);

@@ -43,7 +43,9 @@ class _Surroundings:
     workspace_id: UUID
     now: datetime
     stopped: Active
-    senders: Mapping[UUID, str]  # by message; read only while mail of some From domain is stopped
+    origins: Mapping[
+        UUID, tuple[str, str]
+    ]  # by message; read only while mail of some From domain or mailing is stopped
     roles: frozenset[str]
     known: Whereabouts
     lines: _Lines
@@ -63,8 +65,8 @@ class _Surroundings:
 
     def _suspension(self, row: RecipientRow) -> Suspension | None:
         at = max(self.now, row.not_before)  # mail that waits is asked about the time at which it could go
-        by_sender = self.stopped.of_sender(self.workspace_id, row.pool, self.senders.get(row.message_id, ""), at)
-        return by_sender or self.stopped.of(self.workspace_id, row.pool, row.domain, at)
+        by_mail = self.stopped.of_mail(self.workspace_id, row.pool, *self.origins.get(row.message_id, ("", "")), at)
+        return by_mail or self.stopped.of(self.workspace_id, row.pool, row.domain, at)
 
 
 async def read(
@@ -76,12 +78,12 @@ async def read(
     if not pending:
         return found
     stopped = Active(await suspensions.in_force(connection, workspace_id, now))
-    message_ids = list({row.message_id for row in pending}) if stopped.names_senders else []
+    message_ids = list({row.message_id for row in pending}) if stopped.looks_at_mail else []
     surroundings = _Surroundings(
         workspace_id,
         now,
         stopped,
-        await suspensions.senders(connection, workspace_id, message_ids) if message_ids else {},
+        await suspensions.origins(connection, workspace_id, message_ids) if message_ids else {},
         frozenset(row["role"] for row in await connection.fetch(SQL.live_roles, now)),
         await sites.whereabouts(connection, {row.domain for row in pending}, now),
         await _lines(connection, workspace_id, [row for row in pending if row.state is State.READY]),

@@ -3,9 +3,10 @@
 Suspended mail stays where it is and keeps its own times; nothing is written to it. Dispatchers read what is in force (`active`) and
 ask about each destination before they claim (`of`); whoever asks why a mail waits is told the same (`in_force`, `of`).
 
-A circuit breaker stops a pool in the same way, or the bulk mail of one From domain. Which domain a mail is from shows only when it is
-claimed, so such mail is set aside then (`of_sender`, `set_aside`: held, with the suspension's reason), and let go in batches when the
-suspension is over (`to_release`, `release`). While nothing of the kind is in force, nothing is asked.
+A circuit breaker stops a pool in the same way, the bulk mail of one From domain, or one mailing: marketing under one name, its first tag
+or else its mailing type. Where a mail is from and of which mailing shows only when it is claimed, so such mail is set aside then
+(`of_mail`, `set_aside`: held, with the suspension's reason), and let go in batches when the suspension is over (`to_release`, `release`).
+While nothing of the kind is in force, nothing is asked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,14 +24,15 @@ from posthouse.runtime.postgres import Connection, Record
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 BREAKER: Final = "breaker"  # who made it, when no person did
-_Scope = tuple[UUID, Pool | None, str | None, str | None]
+_Scope = tuple[UUID, Pool | None, str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """Mail that is stopped: of one pool or of all (None), for one destination or for all (None).
 
-    With `sender_domain` it is mail from there, in every pool but the transactional one, and neither pool nor destination is named.
+    With `sender_domain` it is mail from there, in every pool but the transactional one, and neither pool nor destination is named; with
+    `mailing` marketing of that name, in every pool, and nothing else is named.
     `drain`: mail already taken from the queue still goes. Else dispatchers put back what no session has begun with.
     """
 
@@ -46,6 +48,7 @@ class Suspension:
     ended_at: datetime | None = None
     ended_by: str | None = None
     sender_domain: str | None = None
+    mailing: str | None = None
 
     def holds(self, now: datetime) -> bool:
         """Whether it is in force."""
@@ -58,11 +61,13 @@ class Active:
     def __init__(self, suspensions: Iterable[Suspension]) -> None:
         self._by_scope: dict[_Scope, Suspension] = {}
         for each in suspensions:
-            scope = (each.workspace_id, each.pool, each.domain, each.sender_domain)
+            scope = (each.workspace_id, each.pool, each.domain, each.sender_domain, each.mailing)
             known = self._by_scope.get(scope)
             if known is None or _end(each) > _end(known):
                 self._by_scope[scope] = each
-        self.names_senders = any(sender_domain is not None for *_, sender_domain in self._by_scope)
+        self.looks_at_mail = any(
+            (sender_domain, mailing) != (None, None) for *_, sender_domain, mailing in self._by_scope
+        )
 
     def __bool__(self) -> bool:
         return bool(self._by_scope)
@@ -75,15 +80,22 @@ class Active:
         if not self._by_scope:
             return None
         scopes = ((pool, domain), (None, domain), (pool, None), (None, None))
-        found = [self._by_scope.get((workspace_id, *scope, None)) for scope in scopes]
+        found = [self._by_scope.get((workspace_id, *scope, None, None)) for scope in scopes]
         return max((each for each in found if each is not None and each.holds(now)), key=_end, default=None)
 
-    def of_sender(self, workspace_id: UUID, pool: Pool, sender: str, now: datetime) -> Suspension | None:
-        """The one that stops mail from this address. One look-up, none while no From domain is suspended: it is asked of every mail."""
-        if not self.names_senders or pool is Pool.TRANSACTIONAL:
+    def of_mail(self, workspace_id: UUID, pool: Pool, sender: str, mailing: str, now: datetime) -> Suspension | None:
+        """The one that stops mail from this address and of this mailing ("": of none) longest.
+
+        Two look-ups, none while no From domain and no mailing is suspended: it is asked of every mail.
+        """
+        if not self.looks_at_mail:
             return None
-        found = self._by_scope.get((workspace_id, None, None, sender.rpartition("@")[2].lower()))
-        return found if found is not None and found.holds(now) else None
+        by_mailing = self._by_scope.get((workspace_id, None, None, None, mailing)) if mailing else None
+        by_sender = None
+        if pool is not Pool.TRANSACTIONAL:
+            by_sender = self._by_scope.get((workspace_id, None, None, sender.rpartition("@")[2].lower(), None))
+        found = (each for each in (by_sender, by_mailing) if each is not None and each.holds(now))
+        return max(found, key=_end, default=None)
 
 
 NONE: Final = Active(())
@@ -130,8 +142,9 @@ async def begin(connection: Connection, suspension: Suspension) -> None:
         suspension.created_at,
         suspension.created_by,
         suspension.sender_domain,
+        suspension.mailing,
     )
-    everything = suspension.pool is None and suspension.domain is None and suspension.sender_domain is None
+    named = (suspension.pool, suspension.domain, suspension.sender_domain, suspension.mailing)
     await connection.execute(
         SQL.suspend,
         suspension.workspace_id,
@@ -139,7 +152,8 @@ async def begin(connection: Connection, suspension: Suspension) -> None:
         suspension.pool,
         suspension.domain,
         suspension.sender_domain,
-        everything,
+        suspension.mailing,
+        all(each is None for each in named),
         suspension.drain,
         suspension.reason,
         suspension.created_by,
@@ -162,23 +176,27 @@ async def end(
 
 async def resumed_breakers(
     connection: Connection, workspace_id: UUID, since: datetime
-) -> dict[tuple[Pool | None, str | None], datetime]:
-    """When somebody last let go what breakers had stopped, by pool and From domain."""
+) -> dict[tuple[Pool | None, str | None, str | None], datetime]:
+    """When somebody last let go what breakers had stopped, by pool, From domain and mailing."""
     rows = await connection.fetch(SQL.breakers_resumed, workspace_id, since)
-    return {(Pool(row["pool"]) if row["pool"] else None, row["sender_domain"]): row["ended_at"] for row in rows}
+    return {
+        (Pool(row["pool"]) if row["pool"] else None, row["sender_domain"], row["mailing"]): row["ended_at"]
+        for row in rows
+    }
 
 
 async def set_aside(
     connection: Connection, suspension: Suspension, claimed: Sequence[Claimed], worker_id: UUID, pool: Pool
 ) -> list[tuple[UUID, UUID]]:
-    """Holds claimed mail for one destination that never met the wire until the suspension of its From domain is over.
+    """Holds claimed mail for one destination that never met the wire until the suspension of its From domain or mailing is over.
 
-    What stands next in line there and is of the same domain goes with it. (recipient_id, message_id) of all.
+    What stands next in line there and is of the same goes with it. (recipient_id, message_id) of all.
     """
     workspace_id, reason, ids = suspension.workspace_id, suspension.reason, [mail.recipient_id for mail in claimed]
     await connection.execute(SQL.set_aside, workspace_id, ids, worker_id, reason)
     line = workspace_id, pool, claimed[0].domain, suspension.sender_domain, limits.ASIDE_LOOKED_AT, reason
-    behind = [(row["recipient_id"], row["message_id"]) for row in await connection.fetch(SQL.set_aside_in_line, *line)]
+    rows = await connection.fetch(SQL.set_aside_in_line, *line, suspension.mailing)
+    behind = [(row["recipient_id"], row["message_id"]) for row in rows]
     aside = [(mail.recipient_id, mail.message.message_id) for mail in claimed] + behind
     ids = [recipient_id for recipient_id, _ in aside]
     await connection.execute(SQL.note_set_aside, workspace_id, ids, suspension.suspension_id)
@@ -201,10 +219,12 @@ async def release(
     return len(ids), [(row["recipient_id"], row["message_id"]) for row in freed]
 
 
-async def senders(connection: Connection, workspace_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The address in From of each of these messages."""
-    rows = await connection.fetch(SQL.senders, workspace_id, message_ids)
-    return {row["message_id"]: row["sender"] for row in rows}
+async def origins(
+    connection: Connection, workspace_id: UUID, message_ids: Sequence[UUID]
+) -> dict[UUID, tuple[str, str]]:
+    """The address in From and the mailing ("": of none) of each of these messages."""
+    rows = await connection.fetch(SQL.origins, workspace_id, message_ids)
+    return {row["message_id"]: (row["sender"], row["mailing"]) for row in rows}
 
 
 def _suspension(row: Record) -> Suspension:

@@ -191,6 +191,8 @@ def scope(suspension: Suspension) -> Sentence:
     """What a suspension stops."""
     if suspension.sender_domain is not None:
         return Sentence("Bulk mail from {domain}", {"domain": suspension.sender_domain})
+    if suspension.mailing is not None:
+        return Sentence("The mailing {name}", {"name": suspension.mailing})
     match suspension.pool, suspension.domain:
         case None, None:
             return Sentence("All mail of this workspace", {})

@@ -1,4 +1,4 @@
-"""The page of bounces and complaints with a paused pool and a paused domain in a real Chromium, and the same by the API."""
+"""The page of bounces and complaints with a paused pool, a paused domain and a paused mailing in a real Chromium, and the same by the API."""
 
 import re
 from collections.abc import Iterator
@@ -29,6 +29,11 @@ ROWS = (
     ("marketing", "news.acme.example", "microsoft", 2_400, 2_394, 6, 0),
     ("marketing", "a-rather-long-name-of-a-campaign.news.acme.example", "other", 120, 118, 2, 0),
 )
+MAILINGS = (
+    ("autumn-offers", 6_000, 5_520, 480, 9),
+    ("a-rather-long-name-of-a-newsletter-that-somebody-chose-as-its-tag", 9_400, 9_300, 100, 10),
+    ("welcome", 90, 90, 0, 0),
+)
 
 
 async def fill(site: Site) -> str:
@@ -39,6 +44,10 @@ async def fill(site: Site) -> str:
         await connection.executemany(
             "INSERT INTO reputation_counts VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             [(workspace_id, now - timedelta(hours=2), *row) for row in ROWS],
+        )
+        await connection.executemany(
+            "INSERT INTO mailing_counts VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            [(workspace_id, now - timedelta(hours=2), *row) for row in MAILINGS],
         )
         bulk = BulkSender("acme.example", Provider.GMAIL, 5_120, now - timedelta(days=40))
         await note_bulk_sender(connection, workspace_id, bulk)
@@ -52,7 +61,7 @@ async def fill(site: Site) -> str:
 
 
 async def empty(site: Site) -> None:
-    for table in ("reputation_counts", "alerts"):
+    for table in ("reputation_counts", "mailing_counts", "alerts"):
         await site.process.pool.execute(f"DELETE FROM {table}")
     await site.process.pool.execute(
         "UPDATE suspensions SET ended_at = now(), ended_by = 'test' WHERE created_by = 'breaker' AND ended_at IS NULL"
@@ -80,6 +89,10 @@ def test_rates_stand_against_their_marks_at_any_width(key: str, open_page: Open,
         "news.acme.example"
     )
     expect(page.get_by_role("table", name="Providers").locator("tbody tr")).to_have_count(4)
+    mailings = page.get_by_role("table", name="Mailings").locator("tbody tr")
+    expect(mailings).to_have_count(3)
+    for text in ("autumn-offers", "Paused", "480 of 6,000", "480 of 6,000 mails bounced hard within 24 hours (8 %)."):
+        expect(mailings.first).to_contain_text(text)
     expect(page.get_by_role("table", name="Bulk senders")).to_contain_text("5,120")
     assert not too_wide(page)
     assert violations(page, axe) == []
@@ -97,9 +110,9 @@ def test_every_sentence_goes_through_the_catalogue(key: str, open_page: Open) ->
 def test_the_api_tells_the_same_and_who_may_read_may_not_resume(key: str, site: Site, open_page: Open) -> None:
     headers = {"authorization": f"Bearer {key}"}
     told = httpx.get(f"{site.address}/v1/reputation", headers=headers, trust_env=False).json()
-    pool, domain, gmail = (
+    pool, domain, gmail, mailing = (
         next(each for each in told["reputation"] if each["name"] == name)
-        for name in ("marketing", "news.acme.example", "gmail")
+        for name in ("marketing", "news.acme.example", "gmail", "autumn-offers")
     )
     assert (pool["scope"], pool["state"], pool["sent"], pool["delivered"]) == ("pool", "paused", 17_520, 16_632)
     assert pool["bounces"] == {
@@ -110,7 +123,9 @@ def test_the_api_tells_the_same_and_who_may_read_may_not_resume(key: str, site: 
     assert [(each["domain"], each["provider"]) for each in told["bulk_senders"]] == [("acme.example", "gmail")]
     stopped = httpx.get(f"{site.address}/v1/queue/suspensions", headers=headers, trust_env=False).json()["suspensions"]
     ours = {each["id"]: each for each in stopped if each["created_by"] == "breaker"}
-    assert set(ours) == {pool["suspension"], domain["suspension"]}
+    assert (mailing["scope"], mailing["state"], mailing["bounces"]["times"]) == ("mailing", "paused", 480)
+    assert set(ours) == {pool["suspension"], domain["suspension"], mailing["suspension"]}
+    assert ours[mailing["suspension"]]["mailing"] == "autumn-offers"
     assert ours[domain["suspension"]]["sender_domain"] == "news.acme.example"
     page = open_page("/reputation", email=READER)
     expect(page.get_by_role("table", name="Pools")).to_be_visible()
@@ -123,6 +138,7 @@ def test_the_api_tells_the_same_and_who_may_read_may_not_resume(key: str, site: 
 def test_the_queue_says_what_is_paused(key: str, open_page: Open) -> None:
     page = open_page("/queue")
     expect(page.get_by_role("table", name="Suspended")).to_contain_text("Bulk mail from news.acme.example")
+    expect(page.get_by_role("table", name="Suspended")).to_contain_text("The mailing autumn-offers")
 
 
 def test_resuming_takes_one_button(key: str, site: Site, open_page: Open) -> None:
@@ -131,3 +147,27 @@ def test_resuming_takes_one_button(key: str, site: Site, open_page: Open) -> Non
     expect(page.locator(".note.good")).to_contain_text("Resumed")
     expect(page.get_by_role("button", name="Resume: Marketing")).to_have_count(1)
     expect(page.get_by_role("button", name="Resume: news.acme.example")).to_have_count(0)
+    page.get_by_role("button", name="Resume: autumn-offers").click()
+    expect(page.locator(".note.good")).to_contain_text("Resumed")
+    expect(page.get_by_role("button", name="Resume: autumn-offers")).to_have_count(0)
+
+
+def test_a_mailing_is_suspended_by_form_and_by_api(key: str, site: Site, open_page: Open) -> None:
+    page = open_page("/queue/suspend?mailing=welcome")
+    expect(page.get_by_label("Mailing")).to_have_value("welcome")
+    page.get_by_label("Pool").select_option("marketing")
+    page.get_by_label("Reason").fill("The greeting is wrong")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_role("alert")).to_contain_text("A mailing is stopped in every pool")
+    page.get_by_label("Pool").select_option("")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_role("table", name="Suspended")).to_contain_text("The mailing welcome")
+    headers = {"authorization": f"Bearer {key}"}
+    body = {"mailing": "welcome", "reason": "The greeting is wrong"}
+    where = f"{site.address}/v1/queue/suspensions"
+    made = httpx.post(where, headers=headers, json=body, trust_env=False)
+    assert (made.status_code, made.json()["mailing"], made.json()["pool"]) == (201, "welcome", None)
+    both = httpx.post(where, headers=headers, json=body | {"domain": "there.test"}, trust_env=False)
+    assert (both.status_code, both.json()["errors"][0]["pointer"]) == (422, "/mailing")
+    ended = httpx.delete(f"{where}/{made.json()['id']}", headers=headers, trust_env=False)
+    assert ended.status_code == 204

@@ -10,7 +10,7 @@ from posthouse.model.words import Pool
 from posthouse.runtime.settings import Settings
 
 ONE = Tally(1, 1, 0, 0)
-POOL, DOMAIN, PROVIDER = Scope.POOL, Scope.DOMAIN, Scope.PROVIDER
+POOL, DOMAIN, PROVIDER, MAILING = Scope.POOL, Scope.DOMAIN, Scope.PROVIDER, Scope.MAILING
 
 
 @pytest.mark.parametrize(
@@ -36,20 +36,26 @@ def test_a_domain_is_judged_over_its_bulk_pools_and_all_providers_together() -> 
 @pytest.mark.parametrize(
     ("subject", "bounces", "complaints", "stops"),
     [
-        (Subject(POOL, "marketing"), Marks(2, 4), Marks(0.1, 0.3), (Pool.MARKETING, None)),
-        (Subject(POOL, "notification"), Marks(2, 5), Marks(0.1, 0.3), (Pool.NOTIFICATION, None)),
-        (Subject(DOMAIN, "a.example"), Marks(2, 5), Marks(0.1, 0.3), (None, "a.example")),
-        (Subject(PROVIDER, "gmail"), None, Marks(0.08, 0.25), (Pool.MARKETING, None)),
-        (Subject(PROVIDER, "yahoo"), None, Marks(0.1, 0.3), (Pool.MARKETING, None)),
-        (Subject(PROVIDER, "other"), None, None, (Pool.MARKETING, None)),
+        (Subject(POOL, "marketing"), Marks(2, 4), Marks(0.1, 0.3), (Pool.MARKETING, None, None)),
+        (Subject(POOL, "notification"), Marks(2, 5), Marks(0.1, 0.3), (Pool.NOTIFICATION, None, None)),
+        (Subject(DOMAIN, "a.example"), Marks(2, 5), Marks(0.1, 0.3), (None, "a.example", None)),
+        (Subject(MAILING, "marketing"), Marks(2, 4), Marks(0.1, 0.3), (None, None, "marketing")),
+        (Subject(PROVIDER, "gmail"), None, Marks(0.08, 0.25), (Pool.MARKETING, None, None)),
+        (Subject(PROVIDER, "yahoo"), None, Marks(0.1, 0.3), (Pool.MARKETING, None, None)),
+        (Subject(PROVIDER, "other"), None, None, (Pool.MARKETING, None, None)),
     ],
 )
 def test_each_subject_has_its_marks_and_what_a_pause_stops(
-    subject: Subject, bounces: Marks | None, complaints: Marks | None, stops: tuple[Pool | None, str | None]
+    subject: Subject, bounces: Marks | None, complaints: Marks | None, stops: tuple[str | None, ...]
 ) -> None:
     settings = Settings().with_("marketing", bounce_pause_percent=4.0)
     assert reputation.marks(subject, settings)[1:] == (bounces, complaints)
     assert reputation.target(subject) == stops
+
+
+def test_a_mailing_with_the_name_of_a_pool_has_an_alert_of_its_own() -> None:
+    pool, mailing = Subject(POOL, "marketing"), Subject(MAILING, "marketing")
+    assert (reputation.alerted(pool), reputation.alerted(mailing)) == ("marketing", "mailing marketing")
 
 
 def test_the_dns_is_asked_only_about_senders_that_may_be_large() -> None:

@@ -89,12 +89,43 @@ def test_a_suspension_of_a_from_domain_stops_its_bulk_mail_alone(
 ) -> None:
     suspension = stop(sender_domain="shop.example", **changes)
     active = Active([suspension])
-    assert active.names_senders
-    assert active.of_sender(OURS, pool, sender, NOW) == (suspension if stops else None)
+    assert active.looks_at_mail
+    assert active.of_mail(OURS, pool, sender, "", NOW) == (suspension if stops else None)
     assert active.of(OURS, pool, "shop.example", NOW) is None
 
 
-def test_nobody_is_asked_whom_mail_is_from_while_no_from_domain_is_suspended() -> None:
+@pytest.mark.parametrize(
+    ("mailing", "changes", "stops"),
+    [
+        ("autumn", {}, True),
+        ("Autumn", {}, False),
+        ("autumn-2", {}, False),
+        ("", {}, False),
+        ("autumn", {"workspace_id": OTHERS}, False),
+        ("autumn", {"ended_at": NOW, "ended_by": "cli"}, False),
+        ("autumn", {"until": NOW}, False),
+    ],
+)
+def test_a_suspension_of_a_mailing_stops_mail_of_that_name_alone_in_every_pool(
+    mailing: str, changes: dict[str, Any], stops: bool
+) -> None:
+    suspension = stop(mailing="autumn", **changes)
+    active = Active([suspension])
+    assert active.looks_at_mail
+    for pool in Pool:
+        assert active.of_mail(OURS, pool, "a@shop.example", mailing, NOW) == (suspension if stops else None)
+        assert active.of(OURS, pool, "autumn", NOW) is None
+    assert active.of_mail(OURS, Pool.MARKETING, "a@autumn", "", NOW) is None
+
+
+def test_of_a_domain_and_a_mailing_the_one_that_ends_last_is_told() -> None:
+    short, endless = stop(mailing="autumn", until=NOW + timedelta(hours=1)), stop(sender_domain="shop.example")
+    active = Active([short, endless])
+    assert active.of_mail(OURS, Pool.MARKETING, "a@shop.example", "autumn", NOW) == endless
+    assert active.of_mail(OURS, Pool.MARKETING, "a@other.example", "autumn", NOW) == short
+
+
+def test_nobody_looks_at_a_mail_itself_while_no_from_domain_and_no_mailing_is_suspended() -> None:
     active = Active([stop(), stop(Pool.MARKETING)])
-    assert not active.names_senders
-    assert active.of_sender(OURS, Pool.MARKETING, "a@shop.example", NOW) is None
+    assert not active.looks_at_mail
+    assert active.of_mail(OURS, Pool.MARKETING, "a@shop.example", "autumn", NOW) is None

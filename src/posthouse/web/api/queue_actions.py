@@ -103,10 +103,16 @@ SUSPENSION_BODY: Final[Schema] = {
     "properties": {
         "domain": {**_DOMAIN, "description": "mail for this destination; all of them when absent"},
         "pool": {**_POOL, "description": "mail of this pool; all of them when absent"},
+        "mailing": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": TAG_CHARS,
+            "description": "marketing whose first tag this is, or without tags whose mailing type: instead of domain and pool",
+        },
         "everything": {
             "type": "boolean",
             "default": False,
-            "description": "all mail of the workspace: instead of domain and pool",
+            "description": "all mail of the workspace: instead of domain, pool and mailing",
         },
         "drain": {
             "type": "boolean",
@@ -144,6 +150,10 @@ class SuspensionView(msgspec.Struct, frozen=True):
         Meta(
             description="its bulk mail (every pool but the transactional one), held until it is resumed; null: not by From"
         ),
+    ]
+    mailing: Annotated[
+        str | None,
+        Meta(description="marketing of this name, held until it is resumed; null: not by mailing"),
     ]
     drain: bool
     reason: str
@@ -264,6 +274,7 @@ def _view(suspension: Suspension) -> SuspensionView:
         domain=suspension.domain,
         pool=suspension.pool,
         sender_domain=suspension.sender_domain,
+        mailing=suspension.mailing,
         drain=suspension.drain,
         reason=suspension.reason,
         created_by=suspension.created_by,

@@ -1,4 +1,4 @@
-"""How mail fared within a day by pool, From domain and provider, against the rates at which it is paused."""
+"""How mail fared within a day by pool, From domain, provider and mailing, against the rates at which it is paused."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -28,10 +28,15 @@ class RateView(msgspec.Struct, frozen=True):
 
 
 class ReputationView(msgspec.Struct, frozen=True):
-    """One pool, one domain of From (bulk mail: every pool but the transactional one), or marketing to one provider."""
+    """One pool, one domain of From (bulk mail: every pool but the transactional one), marketing to one provider, or one mailing."""
 
     scope: Scope
-    name: Annotated[str, Meta(description="of the pool, the domain or the provider")]
+    name: Annotated[
+        str,
+        Meta(
+            description="of the pool, the domain, the provider or the mailing: the first tag of marketing, or else its mailing type"
+        ),
+    ]
     state: Annotated[
         Literal["few", "good", "warning", "too_high", "paused"], Meta(description="the worse of its rates")
     ]
@@ -58,7 +63,7 @@ class ReputationList(msgspec.Struct, frozen=True):
 
     reputation: Annotated[
         tuple[ReputationView, ...],
-        Meta(description=f"pools, then domains, then providers; the first {REPUTATION_ROWS}"),
+        Meta(description=f"pools, then domains, then providers, then mailings; the first {REPUTATION_ROWS}"),
     ]
     bulk_senders: tuple[BulkSenderView, ...]
 

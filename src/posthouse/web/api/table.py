@@ -74,7 +74,7 @@ at this moment is not touched. Bouncing ends the mail with your reason and leave
 pool has to be forced. Every action is in the audit log, and an event with each message."""
 _SUSPEND: Final = """\
 Suspended mail stays in the queue, keeps its own times, and says by whom and why it is held up. A new suspension takes the place of one
-that stops the same mail."""
+that stops the same mail. A mailing is marketing under one name: the first tag, or else the mailing type."""
 _REPUTATION: Final = """\
 Rates are of the last 24 hours, half a minute late. What reached a pause rate is suspended until somebody resumes it: delete the suspension
 that is named. Older figures no longer count from the next quarter of an hour on."""
@@ -225,7 +225,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "POST",
         "/v1/queue/suspensions",
         "suspendMail",
-        "Suspend or drain a destination, a pool or both",
+        "Suspend or drain a destination, a pool or both, or a mailing",
         Scope.MANAGE,
         queue_actions.suspend,
         {201: Reply("In force.", (queue_actions.SuspensionView,))},

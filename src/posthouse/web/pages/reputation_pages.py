@@ -31,6 +31,7 @@ _SECTIONS: Final = (
     (Scope.POOL, N_("Pools"), ""),
     (Scope.DOMAIN, N_("From domains"), N_("Marketing and notifications")),
     (Scope.PROVIDER, N_("Providers"), N_("Marketing to their personal accounts, told by the recipient's domain")),
+    (Scope.MAILING, N_("Mailings"), N_("Marketing by its first tag, or else its mailing type")),
 )
 
 

@@ -36,9 +36,9 @@ _LASTING: Final = {
 
 @get("/queue/suspend", include_in_schema=False)
 async def suspend_page(request: Page, person: Person) -> Response[str]:
-    """The form; the address may name the destination."""
+    """The form; the address may name the destination or the mailing."""
     need(person, Role.ADMIN)
-    return _form(request, person, {"domain": query.text(request.query_params, "domain")})
+    return _form(request, person, {name: query.text(request.query_params, name) for name in ("domain", "mailing")})
 
 
 @post("/queue/suspend", status_code=200, include_in_schema=False)
@@ -46,7 +46,9 @@ async def suspend(request: Page, person: Person) -> Response[str] | Redirect:
     """Stops the mail."""
     need(person, Role.ADMIN)
     fields = await form(request, person)
-    values = {name: text(fields, name) for name in ("domain", "pool", "everything", "lasting", "drain", "reason")}
+    values = {
+        name: text(fields, name) for name in ("domain", "pool", "mailing", "everything", "lasting", "drain", "reason")
+    }
     if values["pool"] not in ("", *Pool) or values["lasting"] not in _LASTING:
         raise NotFoundException  # our form offers no such thing, and reading it as "all" would stop more than was meant
     process, workspace_id = rooms(request).process, person.workspace.workspace_id
@@ -91,6 +93,7 @@ def _stop(fields: FormMultiDict, now: datetime) -> Stop:
     return Stop(
         pool=Pool(pool) if pool else None,
         domain=text(fields, "domain"),
+        mailing=text(fields, "mailing"),
         everything=text(fields, "everything") == "1",
         drain=text(fields, "drain") == "1",
         until=now + timedelta(minutes=int(minutes)) if minutes else None,
@@ -104,7 +107,8 @@ def _form(request: Page, person: SignedIn, values: dict[str, str], **context: An
         person,
         "queue_suspend.html",
         "queue",
-        form={"domain": "", "pool": "", "everything": "", "lasting": "", "drain": "", "reason": ""} | values,
+        form={"domain": "", "pool": "", "mailing": "", "everything": "", "lasting": "", "drain": "", "reason": ""}
+        | values,
         pools=[*Pool],
         lasting=_LASTING,
         **context,
