@@ -13,10 +13,11 @@ import pytest
 from tests.web_server import Web, running
 
 from posthouse.accounts import audit
+from posthouse.intake.suppressing import OWN_WISH
 from posthouse.ledger import bounced as listing
 from posthouse.ledger import suppression
 from posthouse.ledger.bounced import Bounced, BounceType
-from posthouse.ledger.suppression import EVERYTHING, Entry, New
+from posthouse.ledger.suppression import EVERYTHING, MARKETING, Entry, New
 from posthouse.model import limits
 from posthouse.runtime.postgres import Pool, transaction
 
@@ -65,6 +66,13 @@ async def bounced(web: Web, *addresses: str, workspace_id: UUID | None = None) -
         await suppression.add_many(connection, owner, new, "delivery", web.process.clock.now())
 
 
+async def opted_out(web: Web, address: str) -> None:
+    """As the page behind an opt-out link writes it."""
+    async with transaction(web.process.pool) as connection:
+        new = [New(address, Entry(MARKETING, "unsubscribe"))]
+        await suppression.add_many(connection, await workspace(web), new, "recipient", web.process.clock.now())
+
+
 async def key_with(web: Web, *scopes: str) -> dict[str, str]:
     made = await web.client.post("/v1/keys", json={"name": "limited", "scopes": list(scopes)})
     return {"authorization": f"Bearer {made.json()['key']}"}
@@ -91,6 +99,21 @@ async def test_an_address_is_suppressed_shown_and_lifted_again(web: Web) -> None
     assert await status(web, "marketing") == "ready"
     last = (await audit.page(web.process.pool, await workspace(web), None, 1))[0]
     assert (last.action, last.subject, last.detail["reason"]) == ("suppression.remove", "bo@example.org", "She asked")
+
+
+async def test_only_the_reader_takes_back_an_opt_out_of_his_own(web: Web) -> None:
+    await opted_out(web, "bo@example.org")
+    await add(web, {"address": "bo@example.org", "reason": "complaint"}, "eve@example.org")
+    lift = {"reason": "we want to write to him"}
+    first = await web.client.delete("/v1/suppressions/bo@example.org", params=lift)
+    assert [each["reason"] for each in first.json()["removed"]] == ["complaint"], "what he did not say himself"
+    again = await web.client.delete("/v1/suppressions/bo@example.org", params=lift)
+    assert (again.status_code, again.json()["detail"]) == (409, OWN_WISH)
+    body = lift | {"addresses": ["bo@example.org", "eve@example.org"]}
+    both = await web.client.post("/v1/suppressions/remove", json=body)
+    assert [each["address"] for each in both.json()["removed"]] == ["eve@example.org"]
+    assert (await web.client.post("/v1/suppressions/remove", json=body)).status_code == 409
+    assert await status(web, "marketing") == "suppressed"
 
 
 async def test_several_are_lifted_at_once_or_one_scope_of_them(web: Web) -> None:

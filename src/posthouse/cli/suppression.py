@@ -184,6 +184,8 @@ async def _remove(where: Where, number: int | None, address: str, scope: str | N
             raise Refused("Say why: the audit log keeps it.")
         workspace_id = room.workspace.workspace_id
         if not await suppressing.remove(room.process, workspace_id, actor(), [address], scope, why.strip()):
+            if await suppressing.only_readers_can(room.process, workspace_id, [address], scope):
+                raise Refused(suppressing.OWN_WISH)
             raise Refused(f"{address} is not suppressed.")
 
 

@@ -23,7 +23,7 @@ from posthouse.ledger.events import Event
 from posthouse.ledger.explain import Explained
 from posthouse.ledger.report import Reading
 from posthouse.ledger.soft import Soft, is_soft
-from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, UNSUBSCRIBE, Entry
+from posthouse.ledger.suppression import HARD_BOUNCE, MARKETING, RECIPIENT, UNSUBSCRIBE, Entry
 from posthouse.model.limits import REPORT_WAIT_S, REPORTS_OF_A_KIND
 from posthouse.model.words import EventKind, MailClass, State
 from posthouse.outbox import messages, settled
@@ -116,12 +116,12 @@ async def apply_unsubscribe(process: Process, workspace_id: UUID, clues: Clues, 
 
 async def take_back(process: Process, workspace_id: UUID, recipient_id: UUID, scopes: Collection[str]) -> bool:
     """Lifts these scopes of the recipient's own opt-out. Each mail can do so a few times only; opting out it can for ever."""
-    async with changes.making(process, workspace_id, "recipient") as change:
+    async with changes.making(process, workspace_id, RECIPIENT) as change:
         row = await messages.recipient(change.connection, workspace_id, recipient_id)
         if row is None or await _is_told(change.connection, workspace_id, row, EventKind.RESUBSCRIBED):
             return False
         for scope in sorted(scopes):
-            for was in await suppression.remove(change.connection, workspace_id, row.address, scope, UNSUBSCRIBE):
+            for was in await suppression.take_back(change.connection, workspace_id, row.address, scope):
                 told = f"{scope}: {was.entry.reason}, since {was.created_at:%Y-%m-%d}"
                 await change.record("suppression.remove", was.address, reason="the recipient took it back", was=[told])
                 data: dict[str, object] = {"scope": scope, "since": was.created_at.isoformat()}
@@ -139,7 +139,7 @@ async def _stop_marketing(
         scope = chosen or await _scope(connection, workspace_id, row, kind)
         entry = Entry(scope, reason)
         await suppression.add(
-            connection, workspace_id, row.address, entry, row.message_id, "recipient", process.clock.now()
+            connection, workspace_id, row.address, entry, row.message_id, RECIPIENT, process.clock.now()
         )
         await _record(process, connection, workspace_id, row, kind, {"scope": scope})
     return True

@@ -34,6 +34,7 @@ from posthouse.model.errors import FieldProblem
 from posthouse.runtime.process import Process
 from posthouse.wire.addresses import AddressProblem, parse_address
 
+OWN_WISH: Final = "They opted out by themselves. Only they can take that back, by the link in a mail they have got."
 _LESS: Final = frozenset(
     {"complaint", "unsubscribe", SOFT_BOUNCES}
 )  # what these stop is marketing, unless more is said
@@ -93,7 +94,7 @@ async def add(process: Process, workspace_id: UUID, actor: str, new: Sequence[Ne
 async def remove(
     process: Process, workspace_id: UUID, actor: str, addresses: Sequence[str], scope: str | None, why: str
 ) -> list[Suppressed]:
-    """Lifts what stands against these addresses, or one scope of it; what that was."""
+    """Lifts what stands against these addresses, or one scope of it; what that was. What their readers asked for stays (AID-35)."""
     removed: list[Suppressed] = []
     async with changes.making(process, workspace_id, actor) as change:
         for address in sorted(set(map(canonical, addresses))):
@@ -104,6 +105,12 @@ async def remove(
                 await change.record("suppression.remove", address, reason=why, was=was, **invalid_no_more)
             removed += found
     return removed
+
+
+async def only_readers_can(process: Process, workspace_id: UUID, addresses: Sequence[str], scope: str | None) -> bool:
+    """Whether there is something of this kind that `remove` leaves alone: an opt-out its reader made by himself."""
+    async with process.pool.acquire() as connection:
+        return await suppression.has_own_wish(connection, workspace_id, list(map(canonical, addresses)), scope)
 
 
 async def clear(

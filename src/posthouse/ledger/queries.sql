@@ -187,8 +187,20 @@ WHERE workspace_id = $1 AND address < $2 AND (address, scope, reason) > ($3, $4,
 ORDER BY address, scope, reason LIMIT $9;
 
 -- name: remove_suppressions
+-- What readers asked for by themselves stays.
 DELETE FROM suppressions
-WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3) AND ($4::text IS NULL OR reason = $4)
+WHERE workspace_id = $1 AND address = $2 AND ($3::text IS NULL OR scope = $3)
+  AND NOT (reason = 'unsubscribe' AND added_by = 'recipient')
+RETURNING address, scope, reason, expires_at, message_id, added_by, note, created_at;
+
+-- name: own_opt_outs
+SELECT EXISTS (
+    SELECT FROM suppressions
+    WHERE workspace_id = $1 AND address = ANY($2::text[]) AND ($3::text IS NULL OR scope = $3)
+      AND reason = 'unsubscribe' AND added_by = 'recipient');
+
+-- name: take_back_opt_out
+DELETE FROM suppressions WHERE workspace_id = $1 AND address = $2 AND scope = $3 AND reason = 'unsubscribe'
 RETURNING address, scope, reason, expires_at, message_id, added_by, note, created_at;
 
 -- name: lock_invalid

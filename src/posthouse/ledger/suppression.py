@@ -20,6 +20,7 @@ from posthouse.runtime.postgres import Connection, Record
 
 EVERYTHING, MARKETING, CHANNEL_EMAIL = "everything", "marketing", "channel:email"
 MAILING_TYPE: Final = "mailing_type:"
+RECIPIENT: Final = "recipient"  # who added what its reader asked for
 HARD_BOUNCE, INVALID, SOFT_BOUNCES, UNSUBSCRIBE = "hard_bounce", "invalid", "soft_bounces", "unsubscribe"
 AT_FAULT: Final = frozenset({HARD_BOUNCE, INVALID})
 """Reasons that are the address's own fault: nobody can read mail there, so they never stop anything less than everything."""
@@ -82,6 +83,11 @@ class Suppressed:
     def lasts(self, now: datetime) -> bool:
         """Whether it still blocks anything."""
         return lasts(self.entry, now)
+
+    @property
+    def is_own_wish(self) -> bool:
+        """Whether its reader opted out by himself, which nobody else takes back."""
+        return self.entry.reason == UNSUBSCRIBE and self.added_by == RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +236,27 @@ async def listing(
 
 
 async def remove(
-    connection: Connection, workspace_id: UUID, address: str, scope: str | None = None, reason: str | None = None
+    connection: Connection, workspace_id: UUID, address: str, scope: str | None = None
 ) -> list[Suppressed]:
-    """Writes to the address again, or lifts one scope or reason of it; what stood against it, for the audit log of the caller."""
-    rows = await connection.fetch(SQL.remove_suppressions, workspace_id, folded(address), scope, reason)
+    """Writes to the address again, or lifts one scope of it; what stood against it, for the audit log of the caller.
+
+    What its reader asked for stays.
+    """
+    rows = await connection.fetch(SQL.remove_suppressions, workspace_id, folded(address), scope)
+    return [_suppressed(row) for row in rows]
+
+
+async def has_own_wish(
+    connection: Connection, workspace_id: UUID, addresses: Sequence[str], scope: str | None = None
+) -> bool:
+    """Whether the reader of any of these addresses, in their folded form, opted out by himself."""
+    found: bool = await connection.fetchval(SQL.own_opt_outs, workspace_id, addresses, scope)
+    return found
+
+
+async def take_back(connection: Connection, workspace_id: UUID, address: str, scope: str) -> list[Suppressed]:
+    """Lifts an opt-out for the reader himself."""
+    rows = await connection.fetch(SQL.take_back_opt_out, workspace_id, folded(address), scope)
     return [_suppressed(row) for row in rows]
 
 

@@ -117,7 +117,7 @@ SUPPRESSIONS: Final[tuple[Operation, ...]] = (
         Scope.MANAGE,
         suppressions.remove,
         {200: Reply("What was lifted.", (suppressions.Removed,))},
-        problems=(400, 404, 408, 413, 415, 422),
+        problems=(400, 404, 408, 409, 413, 415, 422),
         body=suppressions.REMOVE_BODY,
         example={"addresses": ["anna@example.org"], "reason": "She asked for it in person."},
         group="Suppressions",
@@ -130,7 +130,7 @@ SUPPRESSIONS: Final[tuple[Operation, ...]] = (
         Scope.MANAGE,
         suppressions.remove_one,
         {200: Reply("What was lifted.", (suppressions.Removed,))},
-        problems=(404, 422),
+        problems=(404, 409, 422),
         query=(
             Parameter("reason", suppressions.WHY, "why it is written to again; needed, and kept in the audit log"),
             Parameter("scope", suppressions.SCOPE, "lift this scope alone"),

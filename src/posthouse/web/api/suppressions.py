@@ -204,6 +204,8 @@ async def _remove(exchange: Exchange, addresses: list[str], scope: str | None, w
         return refusal(invalid([FieldProblem(at, "required", "Say why: the audit log keeps it.")]))
     process, workspace_id = exchange.rooms.process, exchange.submitter.workspace_id
     removed = await suppressing.remove(process, workspace_id, exchange.actor, addresses, scope, why.strip())
+    if not removed and await suppressing.only_readers_can(process, workspace_id, addresses, scope):
+        return refuse(409, suppressing.OWN_WISH)
     if not removed:
         return refuse(404, "Nothing of this kind stands against any of these addresses.")
     return answer(Removed(tuple(view(each, process.clock.now()) for each in removed)))

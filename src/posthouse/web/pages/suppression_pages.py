@@ -29,6 +29,9 @@ TABS: Final = (
     {"name": "bounced", "href": "/suppressions/bounced", "label": N_("Bounced addresses")},
     {"name": "check", "href": "/suppressions/list-check", "label": N_("Check a list")},
 )
+_OWN_WISH: Final = N_(
+    "They opted out by themselves. Only they can take that back, by the link in a mail they have got."
+)
 _OF_ONE_TYPE: Final = "mailing_type"
 _FILTERS: Final = ("address", "scope", "reason", "since")
 
@@ -176,7 +179,8 @@ async def _sure(
         found = await suppression.listing(
             connection, person.workspace.workspace_id, Wanted(address, meant["scope"] or None)
         )
-    standing = [each for each in found if each.address == address]
+    standing = [each for each in found if each.address == address and not each.is_own_wish]
+    own = any(each.address == address and each.is_own_wish for each in found)
     lines = [_line(each, spoken) for each in standing]
     touches = [
         spoken.say("It no longer stops: {what}. {why}, since {when}.", what=line["scope"], why=line["reason"], when=spoken.day(each.created_at))
@@ -191,7 +195,8 @@ async def _sure(
         heading=spoken.say("Write to {address} again?", address=address),
         back="/suppressions",
         back_label=spoken.say("Suppressions"),
-        touches=touches or [spoken.say("Nothing stands against this address any more.")],
+        touches=touches
+        or [spoken.say(_OWN_WISH) if own else spoken.say("Nothing stands against this address any more.")],
         tone="wait",
         action="/suppressions/remove",
         fields={"address": address, "scope": meant["scope"]},
@@ -220,6 +225,7 @@ def _line(row: Suppressed, spoken: Speech) -> dict[str, Any]:
         "last": row.entry.expires_at and row.entry.expires_at - timedelta(seconds=1),  # midnight ends the day before it
         "ended": not row.lasts(spoken.now),
         "message_id": row.message_id,
+        "own_wish": row.is_own_wish,
         "remove": "/suppressions/remove?" + query.encoded({"address": row.address, "scope": row.entry.scope}),
     }
 
