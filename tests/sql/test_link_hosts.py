@@ -168,7 +168,7 @@ async def test_while_it_leads_elsewhere_it_is_not_used_and_then_it_is_again(proc
     assert await used() == (None, False)
     (alert,) = await alerts.in_force(process.pool, domain.workspace_id)
     assert (alert.trouble.kind, alert.trouble.subject) == ("link_host.broken", "links.acme.test")
-    assert "Links in new mail lead to mail.host.test" in alert.trouble.sentence
+    assert "links in new mail lead to this server's own address" in alert.trouble.sentence
     assert alert.trouble.path == f"/domains/{domain.domain_id}"
 
     dns.silent = True

@@ -50,7 +50,8 @@ VAIN_SPACING_S: Final = (
 _VAIN_ROUNDS: Final = 3  # in a row; a new destination takes two, one to ask the DNS and one to claim
 DRAIN_S: Final = 25.0
 SESSIONS_KEPT: Final = 0.2  # of the connections of a process, for paths that have none
-_GONE_S: Final = 0.5
+_GONE_S: Final = 0.1  # before it is asked again when one answer did not come; longer each time, up to
+_GONE_MOST_S: Final = 0.5
 _NO_ROUTE_BATCH: Final = 100
 
 
@@ -115,15 +116,16 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Works until the process stops, then drains."""
-        vain = 0
+        vain = gone = 0
         while not self._process.stopping.is_set():
             self._wake.clear()
             try:
                 again, claimed = await self._round()
-                vain = 0 if claimed else vain + 1
+                vain, gone = 0 if claimed else vain + 1, 0
             except DATABASE_GONE as error:
                 self._process.log.warning("dispatch.waits", pool=self._pool, error=str(error))
-                await asyncio.sleep(_GONE_S)
+                gone += 1
+                await asyncio.sleep(min(_GONE_S * gone, _GONE_MOST_S))
                 continue
             await asyncio.sleep(SPACING_S if vain < _VAIN_ROUNDS else VAIN_SPACING_S)
             if not again:
