@@ -108,7 +108,8 @@ async def test_exim_hears_that_its_report_was_taken_though_it_hangs_up_behind_th
         # The mail, and the report of it.
         while (log := house.exim.log[before:]).count("Completed") < 2:  # noqa: ASYNC110 - another program's log
             await asyncio.sleep(0.05)
-    assert 'R=back T=smtp H=127.0.0.1 [127.0.0.1] C="250 2.0.0 OK"' in log
+    # A star is on lines of mail that went over a connection which had carried another.
+    assert 'R=back T=smtp H=127.0.0.1 [127.0.0.1] C="250 2.0.0 OK"' in log.replace("]* C=", "] C=")
     assert "closed connection" not in log
 
 
