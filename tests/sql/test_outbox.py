@@ -13,7 +13,7 @@ from posthouse.ledger import timeline
 from posthouse.model.mail import Accepted
 from posthouse.model.outcome import Outcome
 from posthouse.model.words import EventKind, Pool, State
-from posthouse.outbox import claims, messages, partitions, shape
+from posthouse.outbox import claims, lots, messages, partitions, shape
 from posthouse.outbox.claims import Claimed, Settlement
 from posthouse.outbox.messages import Filters
 from posthouse.runtime.postgres import transaction
@@ -222,7 +222,12 @@ async def test_the_shape_counts_mail_by_destination_and_age(corridor: Corridor) 
         (Filters(query="'; DROP TABLE outbox; --"), set()),
     ],
 )
-async def test_messages_are_found(corridor: Corridor, filters: Filters, found: set[str]) -> None:
+@pytest.mark.parametrize("in_one_lot", [True, False])
+async def test_messages_are_found(
+    corridor: Corridor, filters: Filters, found: set[str], in_one_lot: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_one_lot:
+        monkeypatch.setattr(lots, "_LOT", 1)
     names = {}
     for name, address, changes in (
         ("a", "bob@there.test", {}),
@@ -232,13 +237,21 @@ async def test_messages_are_found(corridor: Corridor, filters: Filters, found: s
         names[(await corridor.send(address, **changes)).message_id] = name
     async with corridor.process.pool.acquire() as connection:
         listed = await messages.search(connection, corridor.submitter.workspace_id, filters, None, 10)
+        taken = await connection.fetchval(
+            "SELECT count(DISTINCT lot) FROM messages JOIN outbox USING (message_id, lot)"
+        )
+    assert taken == (1 if in_one_lot else 3)
     assert {names[one.message.message_id] for one in listed} == found
 
 
 @pytest.mark.parametrize(
     "filters", [Filters(), Filters(query="bob@"), Filters(query="bob@", tag="odd"), Filters(tag="odd")]
 )
-async def test_listing_pages_by_cursor_without_gaps_or_repeats(corridor: Corridor, filters: Filters) -> None:
+@pytest.mark.parametrize("lot", [2, 50_000])
+async def test_listing_pages_by_cursor_without_gaps_or_repeats(
+    corridor: Corridor, filters: Filters, lot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lots, "_LOT", lot)
     sent = []
     for n in range(9):
         message = await corridor.send("bob@there.test", tags=("odd",) if n % 2 else ())

@@ -16,6 +16,7 @@ from posthouse.model.mail import Receipt, Refused
 from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
 from posthouse.outbox import enqueue, keys
+from posthouse.outbox.lots import Lots
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Connection, transaction
 from posthouse.runtime.process import Process
@@ -73,6 +74,7 @@ class Commit:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._announcer = Announcer(process)
+        self._lots = Lots()
         self._lifetimes_s = {pool: process.settings.pool(pool).lifetime_s for pool in Pool}
         self._accepted = process.metrics.counter("accepted_total", "Messages accepted, by source", ("source",))
 
@@ -95,7 +97,7 @@ class Commit:
         fresh = await self._take_keys(connection, planned, now)
         rows = [row for plan in planned if plan.call in fresh for row in plan.rows]
         pools = {recipient.pool for row in rows for recipient in row.recipients}
-        await self._write(connection, rows, pools if told else set())
+        await self._write(connection, rows, pools if told else set(), now)
         return planned, fresh, pools
 
     async def rehearse(self, call: Call) -> list[Receipt]:
@@ -141,7 +143,7 @@ class Commit:
         """Returns when everybody has been told of what was committed."""
         await self._announcer.close()
 
-    async def _write(self, connection: Connection, rows: Sequence[Rows], told: set[Pool]) -> None:
+    async def _write(self, connection: Connection, rows: Sequence[Rows], told: set[Pool], now: datetime) -> None:
         if not rows:
             return
         recipients = [recipient for row in rows for recipient in row.recipients]
@@ -151,6 +153,7 @@ class Commit:
             *enqueue.columns([row.message for row in rows]),
             *enqueue.columns(recipients),
             *events.columns([event for row in rows for event in row.events]),
+            self._lots.take(len(recipients), now),
         )
         for source, times in Counter(row.message.source for row in rows).items():
             self._accepted.labels(source).inc(times)

@@ -266,12 +266,19 @@ WHERE workspace_id = $1
 ORDER BY message_id DESC LIMIT $8;
 
 -- name: list_by_address
--- Messages to the addresses from $2 up to, not including, $3 in byte order (one address, or all that begin so), newest first.
-SELECT DISTINCT message_id FROM (
+-- Messages to the addresses from $2 up to, not including, $3 in byte order (one address, or all that begin so), newest first; from lot
+-- to lot, as the index has them.
+WITH RECURSIVE lots AS (
+    SELECT max(lot) AS lot FROM outbox WHERE workspace_id = $1
+    UNION ALL
+    SELECT (SELECT max(lot) FROM outbox WHERE workspace_id = $1 AND lot < lots.lot) FROM lots WHERE lot IS NOT NULL
+)
+SELECT DISTINCT message_id FROM lots, LATERAL (
     SELECT message_id FROM outbox
-    WHERE workspace_id = $1 AND address ~>=~ $2 AND address ~<~ $3 AND ($4::uuid IS NULL OR message_id < $4)
+    WHERE workspace_id = $1 AND outbox.lot = lots.lot AND address ~>=~ $2 AND address ~<~ $3
+      AND ($4::uuid IS NULL OR message_id < $4)
     ORDER BY message_id DESC LIMIT $5) newest
-ORDER BY message_id DESC;
+ORDER BY message_id DESC LIMIT $5;
 
 -- name: list_recent_by_words
 -- Of the newest $4 messages below the cursor, those with these words: finds common words without reading all that have them.
@@ -309,7 +316,15 @@ WHERE workspace_id = $1 AND state = $2 AND ($3::uuid IS NULL OR message_id < $3)
 ORDER BY message_id DESC LIMIT $4;
 
 -- name: list_by_header
-SELECT message_id FROM messages WHERE workspace_id = $1 AND message_id_header = $2 AND ($3::uuid IS NULL OR message_id < $3)
+WITH RECURSIVE lots AS (
+    SELECT max(lot) AS lot FROM messages WHERE workspace_id = $1
+    UNION ALL
+    SELECT (SELECT max(lot) FROM messages WHERE workspace_id = $1 AND lot < lots.lot) FROM lots WHERE lot IS NOT NULL
+)
+SELECT message_id FROM lots, LATERAL (
+    SELECT message_id FROM messages
+    WHERE workspace_id = $1 AND messages.lot = lots.lot AND message_id_header = $2 AND ($3::uuid IS NULL OR message_id < $3)
+    ORDER BY message_id DESC LIMIT $4) newest
 ORDER BY message_id DESC LIMIT $4;
 
 -- name: messages_by_id
@@ -411,9 +426,16 @@ WHERE workspace_id = $1 AND recipient_id = $2 AND state = 'delivered' RETURNING 
 
 -- name: delivered_since
 -- The addresses at which any mail has arrived after these times.
+WITH RECURSIVE lots AS (
+    SELECT max(lot) AS lot FROM outbox WHERE workspace_id = $1
+    UNION ALL
+    SELECT (SELECT max(lot) FROM outbox WHERE workspace_id = $1 AND lot < lots.lot) FROM lots WHERE lot IS NOT NULL
+)
 SELECT a.address FROM unnest($2::text[], $3::timestamptz[]) AS a (address, since)
-WHERE EXISTS (SELECT FROM outbox o
-              WHERE o.workspace_id = $1 AND o.address = a.address AND o.state = 'delivered' AND o.settled_at > a.since);
+WHERE EXISTS (SELECT FROM lots, LATERAL (
+    SELECT FROM outbox o
+    WHERE o.workspace_id = $1 AND o.lot = lots.lot AND o.address = a.address AND o.state = 'delivered' AND o.settled_at > a.since
+    LIMIT 1) arrived);
 
 -- name: add_partitions
 SELECT add_partitions($1, $2);

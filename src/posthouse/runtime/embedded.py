@@ -54,6 +54,8 @@ shared_buffers = {buffers}MB
 effective_cache_size = {cache}MB
 work_mem = 8MB
 maintenance_work_mem = 128MB
+# Words of subjects wait in a list until so many kB are together; who accepts mail then sorts them in, and answers nobody meanwhile.
+gin_pending_list_limit = 1MB
 jit = off
 fsync = {durable}
 synchronous_commit = {durable}
