@@ -43,7 +43,11 @@ from posthouse.runtime.process import Process
 
 TICK_S: Final = 1.0  # the longest time between two looks, should every notification be lost
 ROUND_S: Final = 0.1
-SPACING_S: Final = 0.005  # between rounds while notifications pour in
+SPACING_S: Final = 0.005  # between rounds while notifications pour in, at least
+SPACING_MOST_S: Final = 0.02
+SPACING: Final = (
+    2  # ... and as many times as long as the last one took: behind a long queue, or on a busy machine, looking is dear
+)
 VAIN_SPACING_S: Final = (
     0.05  # ... and when the last ones claimed nothing: sites are full, or the mail is for other processes
 )
@@ -119,6 +123,7 @@ class Dispatcher:
         vain = gone = 0
         while not self._process.stopping.is_set():
             self._wake.clear()
+            began = self.monotonic()
             try:
                 again, claimed = await self._round()
                 vain, gone = 0 if claimed else vain + 1, 0
@@ -127,7 +132,7 @@ class Dispatcher:
                 gone += 1
                 await asyncio.sleep(min(_GONE_S * gone, _GONE_MOST_S))
                 continue
-            await asyncio.sleep(SPACING_S if vain < _VAIN_ROUNDS else VAIN_SPACING_S)
+            await asyncio.sleep(_spacing(self.monotonic() - began) if vain < _VAIN_ROUNDS else VAIN_SPACING_S)
             if not again:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TICK_S):
@@ -386,3 +391,8 @@ class Dispatcher:
     def failed(self, site: str, error: BaseException) -> None:
         """Something of ours broke while carrying a mail; its bug goes to the log."""
         self._process.log.error("delivery.failed", site=site, error=repr(error), exc_info=error)
+
+
+def _spacing(round_s: float) -> float:
+    """The pause after a round of this length; mail that comes meanwhile goes together."""
+    return min(max(SPACING_S, SPACING * round_s), SPACING_MOST_S)
