@@ -21,7 +21,7 @@ async def measure(order: Order) -> list[Finding]:
         async with stand.memory.watched():
             await fill(stand.installation, domain_of(STALLED), range(mails), None, order.tell)
             order.tell(f"{load:,} mails beside {mails:,} queued")
-            passage = await through(stand, load)
+            passage = await through(stand, range(load))
         how = f"{mails:,} mails queued for a receiver that does not answer, {load:,} mails relayed beside them; the lab is not counted"
         figures = (stand.memory_figure(), Figure("queued", mails, MAILS))
         cost = passage.cost

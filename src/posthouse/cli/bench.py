@@ -23,7 +23,7 @@ Name = Literal["relay", "api", "depth", "preempt", "blast", "idle", "accept", "m
 
 
 def bench_command(
-    name: Annotated[Name, Parameter(help="Which one; all takes about five minutes.")] = "all",
+    name: Annotated[Name, Parameter(help="Which one; all takes about seven minutes.")] = "all",
     /,
     *,
     mails: Annotated[int | None, Parameter(help="Mails sent or queued; each benchmark has its own default.")] = None,
