@@ -1,7 +1,7 @@
 #!/bin/sh
 # The independent software the tests talk to. Installs what is missing as root, else says what is missing.
 set -eu
-wanted="postfix swaks opendkim opendkim-tools dovecot-imapd dovecot-lmtpd clamav-daemon chromium unbound iproute2"
+wanted="postfix swaks libnet-ssleay-perl opendkim opendkim-tools dovecot-imapd dovecot-lmtpd clamav-daemon chromium unbound iproute2"
 # Some packagings of nodejs bring npm along and conflict with a package of that name.
 command -v node > /dev/null || wanted="$wanted nodejs"
 command -v npm > /dev/null || wanted="$wanted npm"
