@@ -42,7 +42,7 @@ test: $(DEVELOPER)
 	.venv/bin/ruff check src tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" tests
+	.venv/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not slow" tests
 
 ## test-slow: KILLS times kill -9, and SEEDS simulated histories (make test-slow KILLS=1000 SEEDS=10000)
 test-slow: $(DEVELOPER)
