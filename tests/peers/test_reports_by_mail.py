@@ -23,6 +23,7 @@ from posthouse.runtime.dns import Resolver
 from posthouse.runtime.process import Process
 from posthouse.wire.verp import Purpose
 
+_PATIENCE_S = 60  # swaks itself waits 30 s for a reply
 KEY = rsa.generate_private_key(65537, 2048)
 PRIVATE = KEY.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -99,7 +100,8 @@ class Desk:
             "swaks", "--server", "127.0.0.1", "--port", str(self.office.process.settings.inbound.port), "--helo", helo,
             "--from", mail_from, "--to", self.address, "--data", f"@{file}", "--hide-send", stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, _ = await swaks.communicate()
+        async with asyncio.timeout(_PATIENCE_S):
+            out, _ = await swaks.communicate()
         *_, dot, _ = [line for line in out.decode().splitlines() if line.startswith(("<- ", "<** "))]
         return dot.split(" ", 1)[1].strip()
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from free_ports import free_port
 
 _LIFETIME_S = 86_400
+_PATIENCE_S = 10
 _SECURE_ENTRY_POINT = 257
 _HEAD = """\
 @ 300 IN SOA ns admin 1 3600 600 86400 60
@@ -57,8 +59,7 @@ async def validating_resolver(folder: Path, zones: Sequence[Zone], port: int | N
         await _answering(port)
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
-        await process.wait()
+        await _ended(process)
 
 
 def _configuration(folder: Path, port: int, sections: Sequence[tuple[str, str]], names: Sequence[str]) -> str:
@@ -120,8 +121,18 @@ def _spoil(zone: dns.zone.Zone, name: str, rdtype: str) -> None:
     rdataset.add(signature.replace(signature=bytes(len(signature.signature))))
 
 
+async def _ended(process: Process) -> None:
+    process.terminate()
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await process.wait()
+    except TimeoutError:  # what it made of our questions was judged by then
+        process.kill()
+        await process.wait()
+
+
 async def _answering(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_PATIENCE_S):
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
