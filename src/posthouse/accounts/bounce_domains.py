@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from posthouse.accounts import alerts, aliases, audit, changes, domain_troubles, workspaces
+from posthouse.accounts import alerts, aliases, audit, changes, domain_troubles, return_path, workspaces
 from posthouse.accounts.aliases import AliasLookup, Led, Standing, is_subdomain
 from posthouse.accounts.changes import Change
 from posthouse.accounts.terms import domain_name
@@ -155,6 +155,14 @@ async def _end_alert(change: Change, name: str) -> None:
 def usable(domains: Sequence[BounceDomain]) -> tuple[str, ...]:
     """The names mail may return to."""
     return tuple(each.name for each in domains if each.broken_at is None)
+
+
+async def aligning(connection: Executor, workspace_id: UUID, from_domain: str) -> str | None:
+    """Where mail from this domain would return to as of this moment; None for the installation's own.
+
+    For whoever has just changed something and looks: what sends asks the directory, which hears of it a moment later.
+    """
+    return return_path.choose(usable(await listing(connection, workspace_id)), from_domain)
 
 
 def _bounce_domain(row: Record) -> BounceDomain:

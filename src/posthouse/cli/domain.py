@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 from rich.text import Text
 
-from posthouse.accounts import bounce_domains, domains, return_path, rotation, self_test
+from posthouse.accounts import bounce_domains, domains, rotation, self_test
 from posthouse.accounts.dns_records import Check, DnsRecord, Incomplete, Need, PublishedKey
 from posthouse.accounts.domains import SendingDomain
 from posthouse.accounts.selectors import Selectors
@@ -316,8 +316,7 @@ async def _remove(where: Where, number: int | None, name: str) -> SendingDomain:
 async def _test(where: Where, number: int | None, name: str) -> SelfTest:
     async with console.opened(where, number) as room:
         domain = await _found(room, name)
-        found = await bounce_domains.listing(room.process.pool, room.workspace.workspace_id)
-        own = return_path.choose(bounce_domains.usable(found), domain.name)
+        own = await bounce_domains.aligning(room.process.pool, room.workspace.workspace_id, domain.name)
         resolver = Resolver(room.process.settings.delivery.resolvers)
         return await self_test.run(room.process.settings, domain, own, resolver)
 

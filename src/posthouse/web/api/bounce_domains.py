@@ -136,7 +136,8 @@ async def show_alignment(exchange: Exchange) -> Answer:
     domain = await domains.find(rooms.process.pool, workspace_id, name) if name else None
     if domain is None:
         return refuse(404, "There is no such domain in the workspace.")
-    own, resolver = await rooms.directory.bounce_domain(workspace_id, domain.name), rooms.resolver()
+    own = await bounce_domains.aligning(rooms.process.pool, workspace_id, domain.name)
+    resolver = rooms.resolver()
     test, sts = await asyncio.gather(
         self_test.run(rooms.process.settings, domain, own, resolver),
         sts_fetch.fault(HttpsClient(resolver), resolver, domain.name),

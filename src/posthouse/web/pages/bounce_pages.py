@@ -91,7 +91,7 @@ async def domain_alignment(request: Page, person: Person, domain_id: FromPath[UU
     domain = await domains.find(process.pool, workspace_id, domain_id)
     if domain is None:
         raise NotFoundException
-    own = await rooms(request).directory.bounce_domain(workspace_id, domain.name)
+    own = await bounce_domains.aligning(process.pool, workspace_id, domain.name)
     resolver = rooms(request).resolver()
     test, host, sts = await asyncio.gather(
         self_test.run(process.settings, domain, own, resolver),
