@@ -236,9 +236,10 @@ def _answers(url: str) -> bool:
 
 
 def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        words = ("up", "--lab", "--data", str(tmp_path / "data"), "--port-base", str(port - 3))
+    base = free_ports(PORTS_NEEDED).start
+    port = base + 3
+    with socket.create_server(("127.0.0.1", port)):
+        words = ("up", "--lab", "--data", str(tmp_path / "data"), "--port-base", str(base))
         process = posthouse(*words, stderr=subprocess.PIPE)
         said = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
