@@ -1,15 +1,20 @@
 """Group commit: what arrives while one commit is under way shares the next.
 
-No timer: an idle door commits a single request at once, a busy one finds a queue when its commit returns and takes all of it.
+No timer: an idle door commits a single request at once, a busy one finds a queue when its commit returns and takes all of it, with
+those who are just arriving. Answers go out together, so what comes next comes together too, and its first would make the others wait
+for a commit of its own: twenty clients by one and nineteen cost a tenth more than by twenty.
 """
 
 import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from posthouse.runtime.postgres import DATABASE_GONE
+
+_PASSES: Final = 8  # of the event loop without anybody new: everybody who was arriving is here
+_ARRIVING_S: Final = 0.02  # ... or there is no end to them
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,10 +55,20 @@ class Group(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._queue:
+                await self._let_arrive()
                 batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
                 await self._commit_all([(item, future) for item, future in batch if not future.cancelled()])
         finally:
             self._running = None
+
+    async def _let_arrive(self) -> None:
+        """Returns when what has already reached this process stands in line: passes of the loop, in which nobody is waited for."""
+        loop = asyncio.get_running_loop()
+        until, there = loop.time() + _ARRIVING_S, 0
+        while there < len(self._queue) < self._most and loop.time() < until:
+            there = len(self._queue)
+            for _ in range(_PASSES):
+                await asyncio.sleep(0)
 
     async def _commit_all(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         if not batch:

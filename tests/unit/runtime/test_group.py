@@ -32,10 +32,45 @@ async def group(database: Database) -> Group[str, str]:
 
 
 async def _ask(group: Group[str, str], item: str) -> asyncio.Task[str]:
+    """It is in line, and those before it are under way."""
     task = asyncio.create_task(group.add(item))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await _passes(20)
     return task
+
+
+async def _passes(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_who_is_just_arriving_shares_the_commit_of_the_first(database: Database, group: Group[str, str]) -> None:
+    database.moving.set()
+
+    async def arrive(item: str, passes: int) -> str:
+        await _passes(passes)
+        return await group.add(item)
+
+    assert await asyncio.gather(*(arrive(item, 3 * number) for number, item in enumerate("abc"))) == ["A", "B", "C"]
+    assert database.committed == [["a", "b", "c"]]
+
+
+async def test_a_stream_without_end_does_not_hold_up_the_first(database: Database) -> None:
+    group: Group[str, str] = Group(database.commit, 1_000_000)
+    database.moving.set()
+    first = asyncio.create_task(group.add("a"))
+    others = []
+    while not first.done():
+        others.append(asyncio.create_task(group.add("b")))
+        await asyncio.sleep(0)
+    assert await first == "A"
+    assert len(database.committed) == 1
+    await asyncio.gather(*others)
+
+
+async def test_no_more_than_so_many_share_one(database: Database, group: Group[str, str]) -> None:
+    database.moving.set()
+    await asyncio.gather(*(group.add(str(number)) for number in range(25)))
+    assert [len(each) for each in database.committed] == [10, 10, 5]
 
 
 async def test_what_arrives_while_a_commit_is_under_way_shares_the_next(
