@@ -87,6 +87,11 @@ soft mailbox_disabled | 550 5.2.1 The email account that you tried to reach is d
 soft mailbox_disabled | 554 30 Sorry, your message to someone@yahoo.com cannot be delivered. This mailbox is disabled (554.30).
 soft mailbox_disabled | 550 5.2.1 <someone@example.com>... Mailbox disabled for this recipient
 soft mailbox_disabled | 550 Account inactive
+soft mailbox_disabled | 550 5.2.1 This mailbox has been blocked due to inactivity
+soft mailbox_disabled | 550 Message was not accepted -- invalid mailbox. Local mailbox someone@mail.ru is unavailable: account is disabled
+blocked sender_rejected | 550 Recipient only accepts mail from authenticated users
+hard no_such_mailbox | 550 Utilizatorul nu exista
+soft mailbox_full | 552 5.2.2 Cutia postala este plina
 soft rate_limited | 421 4.7.28 Our system has detected an unusual amount of mail; rate limited
 soft rate_limited | 452 4.5.3 Error: too many recipients
 soft rate_limited | 421 4.7.0 Too many connections
