@@ -319,5 +319,6 @@ async def test_a_bounce_to_a_custom_domain_is_taken_at_port_25(corridor: Corrido
     local = verp.encode(Purpose.BOUNCE, 1, corridor.process.ids.new(), secret)
     office = ReturnsOffice(corridor.process, None, secret, None, None, None)  # type: ignore[arg-type]
     assert office.token(f"{local}@bounces.acme.test") is not None
-    assert office.token(f"{local[:-1]}x@bounces.acme.test") is None
+    altered = "y" if local[-9] == "x" else "x"
+    assert office.token(f"{local[:-9]}{altered}{local[-8:]}@bounces.acme.test") is None
     assert office.token("postmaster@bounces.acme.test") is None
