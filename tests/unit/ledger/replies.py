@@ -91,7 +91,10 @@ soft mailbox_disabled | 550 5.2.1 This mailbox has been blocked due to inactivit
 soft mailbox_disabled | 550 Message was not accepted -- invalid mailbox. Local mailbox someone@mail.ru is unavailable: account is disabled
 blocked sender_rejected | 550 Recipient only accepts mail from authenticated users
 hard no_such_mailbox | 550 Utilizatorul nu exista
-soft mailbox_full | 552 5.2.2 Cutia postala este plina
+soft mailbox_full | 550 Cutia postala este plina
+hard no_such_mailbox | 550 Your account was closed for inactivity
+soft not_reachable | 421 4.4.2 Connection closed due to inactivity
+soft not_reachable | 450 4.4.1 Disconnected for inactivity
 soft rate_limited | 421 4.7.28 Our system has detected an unusual amount of mail; rate limited
 soft rate_limited | 452 4.5.3 Error: too many recipients
 soft rate_limited | 421 4.7.0 Too many connections
