@@ -1,5 +1,6 @@
 """The command `posthouse`: names every command, imports one only when it is used, so that a daemon loads no more than it runs."""
 
+import os
 import sys
 from typing import Final
 
@@ -7,6 +8,7 @@ from cyclopts import App
 
 from posthouse import __version__
 
+_EXIT_PIPE: Final = 141  # as a shell says of whoever is ended by SIGPIPE
 COMMANDS: Final = (
     ("up", "posthouse.cli.up:up_command", "Run everything on this machine."),
     ("run", "posthouse.cli.run:run_command", "Run one process of one role."),
@@ -56,7 +58,13 @@ def build() -> App:
 
 def main() -> None:
     """The entry point of the command `posthouse`."""
-    build()()
+    try:
+        build()()
+    except BrokenPipeError:  # whoever reads has seen enough: posthouse ... | head
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what is not written yet is not complained about
+        sys.exit(_EXIT_PIPE)
 
 
 if __name__ == "__main__":
