@@ -38,3 +38,4 @@ async def making(process: Process, workspace_id: UUID, actor: str, *, operator: 
     """Committed at the end of the block, undone when an exception leaves it."""
     async with transaction(process.pool) as connection:
         yield Change(connection, workspace_id, actor, process.clock.now(), process.ids, process.vault, operator)
+    process.changed()

@@ -72,12 +72,14 @@ class Directory:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, process: Process) -> AsyncIterator[Self]:
-        """A directory that hears of changes while the block runs."""
+        """A directory that hears of changes while the block runs: of others' by NOTIFY, of this process's own at once."""
         directory = cls(process.pool, process.clock, process.vault, Selectors.of(process.settings), TurnedAway(process))
         async with process.listener("accounts", lambda _: directory.forget()):
+            process.on_change.append(directory.forget)
             try:
                 yield directory
             finally:
+                process.on_change.remove(directory.forget)
                 await directory.close()
 
     @property

@@ -52,6 +52,7 @@ class Process:
     owner_dsn: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     on_ready: Callable[[], None] = lambda: None
+    on_change: list[Callable[[], None]] = field(default_factory=list)
     is_ready: bool = False
 
     def ready(self) -> None:
@@ -71,6 +72,14 @@ class Process:
         if self.stopping.is_set():
             return "stopping"
         return "ready" if self.is_ready else "starting"
+
+    def changed(self) -> None:
+        """Tell who remembers accounts in this process that it has committed a change of them.
+
+        The NOTIFY tells every other process, and would tell this one after its answer: who changes something and looks sees it.
+        """
+        for forget in self.on_change:
+            forget()
 
     def listener(self, channel: str, callback: Callable[[str], None]) -> Listener:
         """A subscription to a NOTIFY channel, to be entered with `async with`."""
