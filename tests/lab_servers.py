@@ -192,8 +192,8 @@ async def sink(
 
 
 async def until(check: Callable[[], Any]) -> None:
-    """Return when `check` is true; fail after five seconds."""
-    async with asyncio.timeout(5):
+    """Return when `check` is true; fail after thirty seconds."""
+    async with asyncio.timeout(30):
         while not check():  # noqa: ASYNC110 - what is waited for happens in sockets and tasks that know no event of ours
             await asyncio.sleep(0.001)
 

@@ -158,7 +158,7 @@ class House:
         """The attempts at a mail, once there are so many."""
         ids = [each.recipient_id for each in accepted.recipients]
         workspace_id = self.corridor.submitter.workspace_id
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 async with self.yard.database.acquire() as connection:
                     found = await timeline.attempts(connection, workspace_id, accepted.message_id, ids)
@@ -169,7 +169,7 @@ class House:
     async def row(self, accepted: Accepted, check: Callable[[RecipientRow], bool] | None = None) -> RecipientRow:
         """The row of a mail to one recipient, once it is final, or as `check` wants it."""
         check = check or (lambda row: row.state in FINAL_STATES)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 (row,) = await self.corridor.recipients(accepted.message_id)
                 if check(row):

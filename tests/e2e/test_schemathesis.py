@@ -14,7 +14,7 @@ _NOT_ASKED = "positive_data_acceptance,object_level_authorization"
 _SECONDS = 40
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_schemathesis_finds_no_answer_the_document_does_not_allow(make_process: Any, tmp_path: Path) -> None:
     async with running(make_process) as web:
         tester = await asyncio.create_subprocess_exec(

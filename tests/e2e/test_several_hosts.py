@@ -42,7 +42,7 @@ from posthouse.runtime.settings import Server as ServerSettings
 from posthouse.runtime.settings import Settings
 
 _REASON: Final = skip_reason()
-pytestmark = [pytest.mark.skipif(bool(_REASON), reason=_REASON), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.skipif(bool(_REASON), reason=_REASON), pytest.mark.timeout(600)]
 
 DELIVERY: Final = "transactional"  # the role that delivers what these tests send
 ROLES: Final = ("submission", DELIVERY, "worker")

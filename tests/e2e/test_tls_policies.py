@@ -38,7 +38,7 @@ class House:
         """The only attempt of its only mail, once it has been made."""
         workspace_id = self.corridor.submitter.workspace_id
         ids = [row.recipient_id for row in await self.corridor.recipients(accepted.message_id)]
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 async with self.corridor.process.pool.acquire() as connection:
                     found = await timeline.attempts(connection, workspace_id, accepted.message_id, ids)

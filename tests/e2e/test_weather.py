@@ -145,7 +145,7 @@ def _freeze(pid: int, number: signal.Signals) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_while_postgresql_stands_still_clients_are_told_so_in_time_and_their_repetitions_are_not_all_sent() -> (
     None
 ):

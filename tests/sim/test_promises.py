@@ -31,7 +31,7 @@ def test_every_promise_is_kept_in_thousands_of_histories(player: Player, first: 
 
 
 def test_a_seed_has_one_history_whatever_was_played_before(player: Player, postgres_server: Any) -> None:
-    seeds = (29, 16, 27)
+    seeds = (18, 10, 11)
     before = [player.play(seed) for seed in seeds]
     assert [player.play(seed) for seed in reversed(seeds)] == before[::-1]
     name = asyncio.run(postgres_server.clone())

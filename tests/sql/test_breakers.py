@@ -144,7 +144,7 @@ async def audited(corridor: Corridor, action: str) -> set[tuple[str, str]]:
 
 
 async def until_held(corridor: Corridor, mails: Sequence[Accepted]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             rows = [row for mail in mails for row in await corridor.recipients(mail.message_id)]
             if all(row.state is State.HELD for row in rows):

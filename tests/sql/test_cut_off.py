@@ -26,7 +26,7 @@ async def _stand_still_until_somebody_else_has_the_lock(database: Pool) -> None:
     async with database.acquire() as stuck, stuck.transaction():
         await stuck.execute("SET LOCAL idle_in_transaction_session_timeout = 100")
         await stuck.execute(lock)
-        async with asyncio.timeout(5), database.acquire() as other, other.transaction():
+        async with asyncio.timeout(30), database.acquire() as other, other.transaction():
             await other.execute(lock)
         await stuck.execute("SELECT 1")
 

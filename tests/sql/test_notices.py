@@ -136,7 +136,7 @@ async def test_a_notice_leaves_with_the_null_return_path(corridor: Corridor) -> 
     (row,) = await tell(corridor)
     (recipient,) = await corridor.recipients(row.message_id)
     async with sink() as receiver, corridor.delivering(receiver.port, housekeeping=False):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 if (await corridor.recipients(row.message_id))[0].state is State.DELIVERED:
                     break

@@ -99,7 +99,7 @@ class Town:
 
 async def until(check: Callable[[], Awaitable[Any]]) -> Any:
     """What this comes to, once that is true."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not (found := await check()):  # noqa: ASYNC110 - other roles hear of what changes by NOTIFY
             await asyncio.sleep(0.02)
     return found

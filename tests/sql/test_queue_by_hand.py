@@ -301,13 +301,13 @@ async def test_everything_is_never_suspended_by_leaving_something_out(corridor: 
 async def test_dispatchers_are_woken_by_a_suspension(corridor: Corridor) -> None:
     woken: asyncio.Queue[str] = asyncio.Queue()
     async with corridor.process.listener("outbox", woken.put_nowait):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await woken.get() == "", "a listener that has just begun may have missed something"
         made = await suspend(corridor, pool=Pool.MARKETING)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await woken.get() == enqueue.NEWS
         await operate.resume(corridor.process, corridor.submitter.workspace_id, [made.suspension_id], BY)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await woken.get() == enqueue.NEWS
 
 

@@ -34,7 +34,7 @@ def warming(make_process: MakeProcess, clock: ManualClock):
 async def spent(warming: Warming, provider: str = "google", most: int = 1_000) -> int:
     """How many mails it lets through, at most `most`, one claim after another."""
     total = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while total < most and warming.exhausted([SOURCE], provider, 0.0) is None:
             if left := min(3, warming.left(SOURCE, provider), most - total):
                 warming.take(SOURCE, provider, mails(left))

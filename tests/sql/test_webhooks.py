@@ -65,7 +65,7 @@ async def settled_try(hooks: Hooks, made: Made, consumer: Consumer) -> Delivery:
     await consumer.until(1)
     event_id = UUID(consumer.hooks[0].id)
     asked = len([hook for hook in consumer.hooks if UUID(hook.id) == event_id])
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             if len(await hooks.attempts(made, event_id)) == asked:
                 break
@@ -74,7 +74,7 @@ async def settled_try(hooks: Hooks, made: Made, consumer: Consumer) -> Delivery:
 
 
 async def switched_off(hooks: Hooks, made: Made) -> Endpoint:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             found = await endpoints.find(hooks.process.pool, hooks.workspace_id, made.endpoint.endpoint_id)
             assert found is not None

@@ -179,9 +179,9 @@ def test_an_action_matches_by_text_code_and_stage(action: Action, matches: bool)
 
 def test_a_hostile_reply_takes_no_longer_than_its_length() -> None:
     action = Action("a", Do.IGNORE, ("*".join(["aaaa"] * 40) + "b",))
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert backoff.matching(Reply(421, None, "a" * 2_000), Stage.MAIL, (action,) * 50) is None
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_long_reply_is_quoted_in_short() -> None:

@@ -67,12 +67,12 @@ class Client:
         return await self.reply()
 
     async def _line(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.reader.readline()
 
     async def ended(self) -> bool:
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 return await self.reader.read() == b""
         return True
 
@@ -121,7 +121,7 @@ def server_tls(tmp_path: Path) -> ssl.SSLContext:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another task will bring about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the code under test has no event to wait for
             await asyncio.sleep(0.001)
 
@@ -301,7 +301,7 @@ async def test_stopping_lets_an_open_transaction_end_and_sends_idle_clients_away
         client_reply = await busy.say("x: y\r\n\r\n.")
         assert client_reply.startswith("250 2.0.0")
         assert (await busy.reply()).startswith("421 4.3.2")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await server.task
         assert len(session.messages) == 1
         idle.close()

@@ -64,10 +64,10 @@ def test_nothing_is_suspended_by_nothing() -> None:
 
 def test_a_round_over_many_destinations_asks_quickly() -> None:
     active = Active([stop(domain=f"d{n}.test") for n in range(1_000)])
-    started = time.perf_counter()
+    started = time.process_time()
     found = sum(active.of(OURS, Pool.MARKETING, f"d{n}.test", NOW) is not None for n in range(5_000))
     assert found == 1_000
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

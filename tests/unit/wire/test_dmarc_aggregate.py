@@ -186,7 +186,7 @@ def test_rows_that_all_differ_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_time_grows_with_the_size_of_a_hostile_document_and_no_faster() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in (
         "<feedback>" + "&" * 500_000,
         "<feedback>" + "&amp" * 200_000,
@@ -194,7 +194,7 @@ def test_time_grows_with_the_size_of_a_hostile_document_and_no_faster() -> None:
         "<" * 500_000,
     ):
         read(text, 65_536)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 pieces = st.lists(
