@@ -13,7 +13,7 @@ from posthouse.model.limits import HEADER_BLOCK_OCTETS, RECEIVED_HOPS, SUBJECT_C
 from posthouse.model.mail import Note
 from posthouse.model.values import dataclass
 from posthouse.model.words import EventKind
-from posthouse.wire import headers
+from posthouse.wire import headers, line_ends
 from posthouse.wire.addresses import AddressProblem, Mailbox, is_ascii, parse_address
 from posthouse.wire.headers import Field
 
@@ -82,12 +82,7 @@ def prepare(
 
 def with_crlf(raw: bytes) -> bytes:
     """Any line ends as CRLF, for MIME that came inside JSON; mail from SMTP has been refused long before if it needs this."""
-    return raw if _has_only_crlf(raw) else _LINE_END.sub(b"\r\n", raw)
-
-
-def _has_only_crlf(raw: bytes) -> bool:
-    pairs = raw.count(b"\r\n")
-    return raw.count(b"\n") == pairs == raw.count(b"\r")
+    return raw if line_ends.are_sound(raw) else _LINE_END.sub(b"\r\n", raw)
 
 
 def _header_problems(block: bytes, found: Sequence[Field]) -> tuple[FieldProblem, ...]:
