@@ -56,7 +56,7 @@ class Corridor:
         async with self.process.pool.acquire() as connection:
             return await messages.recipients(connection, self.submitter.workspace_id, message_id)
 
-    async def settled(self, accepted: Sequence[Accepted], patience_s: float = 15) -> list[RecipientRow]:
+    async def settled(self, accepted: Sequence[Accepted], patience_s: float = 30) -> list[RecipientRow]:
         """Every recipient of these messages, once all are final."""
         async with asyncio.timeout(patience_s):
             while True:
@@ -65,7 +65,7 @@ class Corridor:
                     return rows
                 await asyncio.sleep(0.02)
 
-    async def expire_once_tried(self, accepted: Accepted, patience_s: float = 15) -> None:
+    async def expire_once_tried(self, accepted: Accepted, patience_s: float = 30) -> None:
         """Ends the time of a message whose every recipient was tried and is to be tried again."""
         async with asyncio.timeout(patience_s):
             while True:

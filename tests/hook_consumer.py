@@ -69,7 +69,7 @@ class Consumer:
     def url(self, path: str = "/hook", host: str = "127.0.0.1", scheme: str = "http") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
-    async def until(self, count: int, patience_s: float = 15) -> list[Hook]:
+    async def until(self, count: int, patience_s: float = 30) -> list[Hook]:
         """The requests, once there are so many."""
         async with asyncio.timeout(patience_s):
             while len(self.hooks) < count:

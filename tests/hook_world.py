@@ -76,11 +76,11 @@ class Hooks:
             place = connection, self.workspace_id, made.endpoint.endpoint_id
             return (await deliveries.attempts(*place, [event_id]))[event_id]
 
-    async def until(self, made: Made, states: Sequence[str], patience_s: float = 15) -> list[Delivery]:
+    async def until(self, made: Made, states: Sequence[str], patience_s: float = 30) -> list[Delivery]:
         """The deliveries, once their states are these."""
         return await self.seen(made, lambda found: [each.state for each in found] == list(states), patience_s)
 
-    async def seen(self, made: Made, holds: Callable[[list[Delivery]], bool], patience_s: float = 15) -> list[Delivery]:
+    async def seen(self, made: Made, holds: Callable[[list[Delivery]], bool], patience_s: float = 30) -> list[Delivery]:
         """The deliveries, once this holds of them."""
         deadline = asyncio.get_running_loop().time() + patience_s
         while not holds(found := await self.deliveries(made)):

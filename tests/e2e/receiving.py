@@ -205,7 +205,7 @@ def in_turn(*acts: Act | list[Act]) -> Callable[[int], Act | list[Act]]:
     return lambda time: acts[min(time, len(acts) - 1)]
 
 
-async def eventually(check: Callable[[], Awaitable[Any]], patience_s: float = 15.0) -> Any:
+async def eventually(check: Callable[[], Awaitable[Any]], patience_s: float = 30.0) -> Any:
     """What `check` says, once it is true."""
     async with asyncio.timeout(patience_s):
         while not (found := await check()):  # noqa: ASYNC110 - receivers and rows know no event of ours

@@ -74,12 +74,12 @@ async def test_a_suspension_holds_from_the_moment_it_is_made_and_ends_as_promptl
     async with sink() as receiver, corridor.delivering(receiver.port):
         await corridor.settled([await corridor.send("bob@there.test")])
         made = await suspend(corridor, domain="there.test")
-        await asyncio.sleep(0.2)  # less than it takes to type the next command
+        await asyncio.sleep(0.5)  # less than it takes to type the next command
         stopped = await corridor.send("ann@there.test")
         await asyncio.sleep(0.5)
         assert (await told(corridor, stopped))[0] is State.READY
         await operate.resume(corridor.process, corridor.submitter.workspace_id, [made.suspension_id], BY)
-        (row,) = await corridor.settled([stopped], 1.0)
+        (row,) = await corridor.settled([stopped], 1.9)
     assert (row.state, len(receiver.mails)) == (State.DELIVERED, 2)
 
 

@@ -21,7 +21,7 @@ from free_ports import free_ports
 
 EXIM = Path("/var/cache/posthouse-tests/exim/usr/sbin/exim4")
 ACCOUNT = "Debian-exim"
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 _CONFIG = """\
 exim_path = {exim}

@@ -23,7 +23,7 @@ THERE, PLAIN = "there.test", "plain.test"
 PEOPLE = ("bob", "anna", "later", "blåbær", "o'brien+tag")
 SIZE_LIMIT = 300_000
 PASSWORD = "secret"
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 _MAIN_CF = """\
 compatibility_level = 3.6

@@ -20,7 +20,7 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from free_ports import free_port
 
 _LIFETIME_S = 86_400
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 _SECURE_ENTRY_POINT = 257
 _HEAD = """\
 @ 300 IN SOA ns admin 1 3600 600 86400 60
