@@ -78,14 +78,13 @@ def said_in(settings: Settings) -> list[Table]:
     common, usual = settings.delivery, Delivery()
     said = {number: getattr(common, name) for number, name in _FIELDS.items()}
     changed = {number: value for number, value in said.items() if value != getattr(usual, _FIELDS[number])}
-    pools = [
-        Table(
-            Key(kind, pool=pool), SETTINGS, _said_of(getattr(settings, pool))
-        )  # a pool's word holds on fixed routes too
-        for pool in Pool
-        for kind in ("default", "route")
+    sections = [("", changed), *((pool, _said_of(getattr(settings, pool))) for pool in Pool)]
+    return [
+        Table(Key(kind, pool=pool), SETTINGS, numbers)
+        for pool, numbers in sections
+        for kind in ("default", "route")  # a setting holds on fixed routes too
+        if numbers
     ]
-    return [table for table in (Table(Key("default"), SETTINGS, changed), *pools) if table.numbers]
 
 
 def _said_of(own: PoolLimits) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def test_a_fixed_route_is_the_operators_own_affair() -> None:
     found = limits(site="smtp.google.com:25")
     assert (found.group, found.provider) == ("smtp.google.com:25", "")
     assert (found.mail_rates, found.connection_rate) == ((), None)
+    assert (found.connections, found.mails_per_connection) == (20, 1_000)
 
 
 def test_untouched_settings_say_what_the_shipped_default_says() -> None:
@@ -168,11 +169,12 @@ def test_settings_stand_between_the_two_files() -> None:
     assert load(shaping_file.shipped(), None, said).limits(MARKETING, "x", "site", GMAIL).connections == 5
 
 
-def test_a_pool_of_the_settings_goes_over_what_they_say_for_all() -> None:
+@pytest.mark.parametrize("site", ["site", "smtp.relay.example:25"])
+def test_a_pool_of_the_settings_goes_over_what_they_say_for_all(site: str) -> None:
     settings = Settings().with_("delivery", connections_per_site=7).with_("marketing", connections_per_site=3)
     found = load(shaping_file.shipped(), None, shaping_file.said_in(settings))
-    assert found.limits(MARKETING, "x", "site", []).connections == 3
-    assert found.limits(TRANSACTIONAL, "x", "site", []).connections == 7
+    assert found.limits(MARKETING, "x", site, []).connections == 3
+    assert found.limits(TRANSACTIONAL, "x", site, []).connections == 7
 
 
 def test_every_number_comes_from_a_table_that_is_named() -> None:
