@@ -16,7 +16,7 @@ from posthouse.intake.operate import Stop
 from posthouse.ledger import suppression, timeline
 from posthouse.model import limits
 from posthouse.model.words import EventKind, MailClass, Pool, State
-from posthouse.outbox import claims, enqueue, operator, sites, situations, suspensions, workers
+from posthouse.outbox import announcements, claims, operator, sites, situations, suspensions, workers
 from posthouse.outbox.messages import RecipientRow
 from posthouse.outbox.operator import BOUNCE, CANCEL, HOLD, RETRY, Action, Selection, move_to
 from posthouse.outbox.sites import SiteNote, Standing
@@ -305,10 +305,10 @@ async def test_dispatchers_are_woken_by_a_suspension(corridor: Corridor) -> None
             assert await woken.get() == "", "a listener that has just begun may have missed something"
         made = await suspend(corridor, pool=Pool.MARKETING)
         async with asyncio.timeout(30):
-            assert await woken.get() == enqueue.NEWS
+            assert await woken.get() == announcements.NEWS
         await operate.resume(corridor.process, corridor.submitter.workspace_id, [made.suspension_id], BY)
         async with asyncio.timeout(30):
-            assert await woken.get() == enqueue.NEWS
+            assert await woken.get() == announcements.NEWS
 
 
 async def test_delivery_processes_are_told_to_hand_over(corridor: Corridor) -> None:

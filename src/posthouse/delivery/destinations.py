@@ -78,6 +78,11 @@ class Destinations:
             known = self._ways[domain] = plan, self._way(domain, plan)
         return known[1]
 
+    def group_of(self, domain: str) -> str | None:
+        """The group a domain was of when its way was last asked for, as far as that is remembered."""
+        known = self._ways.get(domain)
+        return known[1].group(domain) if known else None
+
     def _way(self, domain: str, plan: Plan | NoRoute) -> Way:
         if isinstance(plan, NoRoute):
             return Way(plan, None)

@@ -36,6 +36,7 @@ from posthouse.ledger.events import Event
 from posthouse.model import limits
 from posthouse.model.words import EventKind, Pool, State
 from posthouse.outbox import claims, suspensions
+from posthouse.outbox.announcements import Announcement
 from posthouse.outbox.claims import Claimed
 from posthouse.outbox.suspensions import Active, Suspension
 from posthouse.runtime.postgres import DATABASE_GONE, Connection, transaction
@@ -94,10 +95,20 @@ class Dispatcher:
         self._destinations = Destinations(process, pool, Routes(courier, process.clock, self.wake), shaping)
         self.board = Board(process, pool, self, shaping)
 
-    def wake(self, pools: str = "") -> None:
-        """There may be something to do, for these pools (comma separated) or for any."""
-        if not pools or self._pool in pools.split(","):
-            self._wake.set()
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def hear(self, said: Announcement) -> None:
+        """There is mail; it is no reason to look if it is another pool's, or all of it goes where others send."""
+        if said.pools and self._pool not in said.pools:
+            return
+        if not said.domains or any(self._may_be_ours(domain) for domain in said.domains):
+            self.wake()
+
+    def _may_be_ours(self, domain: str) -> bool:
+        group = self._destinations.group_of(domain)
+        return group is None or self.owned.should(group)
 
     async def suspend(self, active: Active) -> None:
         """What people have stopped; mail in hand that no session has begun with goes back, unless it may drain."""

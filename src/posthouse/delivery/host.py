@@ -19,7 +19,7 @@ from posthouse.delivery.lease import Lease
 from posthouse.delivery.prepare import Preparer
 from posthouse.delivery.shaping_file import ShapingFile
 from posthouse.model.words import Pool
-from posthouse.outbox import claims, enqueue, suspensions, workers
+from posthouse.outbox import announcements, claims, suspensions, workers
 from posthouse.runtime import crypto_mb
 from posthouse.runtime.postgres import DATABASE_GONE
 from posthouse.runtime.process import Process
@@ -59,12 +59,12 @@ async def serve(process: Process, courier: Courier, random: Random) -> None:
         for desk in desks:
             await desk.look_around()
 
-        def wake(pools: str) -> None:
+        def wake(said: str) -> None:
             for desk in desks:
-                desk.hear(pools)
+                desk.hear(said)
 
         rounds = [each for desk in desks for each in desk.rounds()]
-        async with process.listener("outbox", wake), asyncio.TaskGroup() as group:
+        async with process.listener(announcements.CHANNEL, wake), asyncio.TaskGroup() as group:
             endless = [group.create_task(each) for each in rounds]  # one that breaks takes the process with it
             process.ready()
             await asyncio.gather(*(desk.dispatcher.run() for desk in desks))
@@ -91,12 +91,12 @@ class _Desk:
         self._news = asyncio.Event()
         self.dispatcher = Dispatcher(process, pool, courier, preparer, lease, shaping, random)
 
-    def hear(self, pools: str) -> None:
-        """A notice on the channel of the queue: mail for these pools, or that something is new around us."""
-        if pools == enqueue.NEWS:
+    def hear(self, said: str) -> None:
+        """A notice on the channel of the queue: mail, or that something is new around us."""
+        if said == announcements.NEWS:
             self._news.set()
         else:
-            self.dispatcher.wake(pools)
+            self.dispatcher.hear(announcements.read(said))
 
     def rounds(self) -> list[Coroutine[Any, Any, None]]:
         """All of them; they never end."""

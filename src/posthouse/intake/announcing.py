@@ -5,6 +5,7 @@ last one; one that gets lost costs the mail a tick of the dispatcher.
 """
 
 import asyncio
+from collections.abc import Set
 from typing import Final
 
 from posthouse.model.words import Pool
@@ -22,6 +23,7 @@ class Announcer:
         self._process = process
         self._last = float("-inf")
         self._owed: set[Pool] = set()
+        self._owed_domains: set[str] = set()
         self._telling: asyncio.Task[None] | None = None
 
     def is_quiet(self) -> bool:
@@ -32,9 +34,10 @@ class Announcer:
         self._last = now
         return True
 
-    def owe(self, pools: set[Pool]) -> None:
-        """Mail of these pools has been committed without a notice."""
+    def owe(self, pools: Set[Pool], domains: Set[str]) -> None:
+        """Mail of these pools for these domains has been committed without a notice."""
         self._owed |= pools
+        self._owed_domains |= domains
         if self._owed and self._telling is None:
             self._telling = asyncio.create_task(self._tell(), name="announce")
 
@@ -48,9 +51,10 @@ class Announcer:
             while self._owed:
                 await asyncio.sleep(max(0.0, self._last + SPACING_S - self._process.clock.monotonic()))
                 pools, self._owed = self._owed, set()
+                domains, self._owed_domains = self._owed_domains, set()
                 self._last = self._process.clock.monotonic()
                 async with self._process.pool.acquire() as connection:
-                    await enqueue.announce(connection, pools)
+                    await enqueue.announce(connection, pools, domains)
         except DATABASE_GONE as error:
             self._process.log.warning("announce.lost", error=str(error))
         finally:

@@ -15,7 +15,7 @@ from posthouse.ledger import events, suppression
 from posthouse.model.mail import Receipt, Refused
 from posthouse.model.values import dataclass
 from posthouse.model.words import Pool
-from posthouse.outbox import enqueue, keys
+from posthouse.outbox import announcements, enqueue, keys
 from posthouse.outbox.lots import Lots
 from posthouse.runtime import queries
 from posthouse.runtime.postgres import Connection, transaction
@@ -84,21 +84,20 @@ class Commit:
         keyed = any(call.idempotency is not None for call in calls)
         told = self._announcer.is_quiet()
         async with transaction(self._process.pool) if keyed else self._process.pool.acquire() as connection:
-            planned, fresh, pools = await self._promise(connection, calls, self._process.clock.now(), told=told)
+            planned, fresh, rows = await self._promise(connection, calls, self._process.clock.now(), told=told)
         if not told:
-            self._announcer.owe(pools)
+            self._announcer.owe(*_places(rows))
         return [plan.receipts if plan.call in fresh else await self._repeat(plan.call) for plan in planned]
 
     async def _promise(
         self, connection: Connection, calls: Sequence[Call], now: datetime, *, told: bool
-    ) -> tuple[list[_Planned], set[Call], set[Pool]]:
+    ) -> tuple[list[_Planned], set[Call], list[Rows]]:
         found = await _suppressions(connection, calls)
         planned = [self._plan(call, found, now) for call in calls]
         fresh = await self._take_keys(connection, planned, now)
         rows = [row for plan in planned if plan.call in fresh for row in plan.rows]
-        pools = {recipient.pool for row in rows for recipient in row.recipients}
-        await self._write(connection, rows, pools if told else set(), now)
-        return planned, fresh, pools
+        await self._write(connection, rows, announcements.text(*_places(rows)) if told else "", now)
+        return planned, fresh, rows
 
     async def rehearse(self, call: Call) -> list[Receipt]:
         """The receipts a call would get; nothing is written."""
@@ -143,13 +142,13 @@ class Commit:
         """Returns when everybody has been told of what was committed."""
         await self._announcer.close()
 
-    async def _write(self, connection: Connection, rows: Sequence[Rows], told: set[Pool], now: datetime) -> None:
+    async def _write(self, connection: Connection, rows: Sequence[Rows], announcement: str, now: datetime) -> None:
         if not rows:
             return
         recipients = [recipient for row in rows for recipient in row.recipients]
         await connection.execute(
             SQL.promise,
-            enqueue.pool_text(told),
+            announcement,
             *enqueue.columns([row.message for row in rows]),
             *enqueue.columns(recipients),
             *events.columns([event for row in rows for event in row.events]),
@@ -166,6 +165,12 @@ class Commit:
         if earlier is None or earlier.fingerprint != call.idempotency.fingerprint:
             return KeyConflict()
         return Replay(earlier.status, earlier.response)
+
+
+def _places(rows: Iterable[Rows]) -> tuple[set[Pool], set[str]]:
+    """The pools and domains there is new mail for."""
+    recipients = [recipient for row in rows for recipient in row.recipients]
+    return {each.pool for each in recipients}, {each.domain for each in recipients}
 
 
 async def _suppressions(connection: Connection, calls: Iterable[Call]) -> _Suppressions:

@@ -2,8 +2,8 @@
 
 -- name: promise
 -- S0 -> promised: the messages of a group ($2-$22), their bodies ($23-$24), recipients ($25-$37: waiting, ready, held, or suppressed
--- and final at once) and first events ($38-$44), each as arrays of columns, together or not at all; all of lot $45. The delivery processes of the pools
--- in $1 (maybe none) hear of it with the commit; they look for themselves, so a lost notice costs one tick.
+-- and final at once) and first events ($38-$44), each as arrays of columns, together or not at all; all of lot $45. The delivery processes
+-- named in $1 (maybe none) hear of it with the commit; they look for themselves, so a lost notice costs one tick.
 SELECT (SELECT pg_notify('outbox', $1) WHERE $1 <> ''), promise_mail(
     $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
     $11::text[], $12::smallint[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[], $17::integer[],

@@ -23,8 +23,9 @@ expired, cancelled,     written in the same commit
 suppressed
 ======================  =====================================  =====================================================
 
-The flow: the rows of `enqueue` (written by intake, in its one statement) -> `claims.promote` -> `claims.claim` (by priority, first come first
-served inside one) -> delivery talks to the receiver -> `claims.settle`. `claims.orphans` and `claims.recover` give back what a
+The flow: the rows of `enqueue` (written by intake, in its one statement; `announcements` tell those who deliver) ->
+`claims.promote` -> `claims.claim` (by priority, first come first served inside one) -> delivery talks to the receiver ->
+`claims.settle`. `claims.orphans` and `claims.recover` give back what a
 dead worker held. `messages` and `shape` read for API, pages and commands.
 
 By hand: `operator` holds, releases, retries, cancels, bounces and moves what a selection names; `suspensions` stops mail of a pool

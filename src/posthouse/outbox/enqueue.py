@@ -3,15 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from posthouse.model.words import Kind, MailClass, Pool, Route, Source, State
+from posthouse.outbox import announcements
 from posthouse.outbox.sql import SQL
 from posthouse.runtime.postgres import Connection
-
-NEWS: Final = "news"
-"""What is said on the channel of the queue when a worker has come or gone, or somebody has stopped mail or lets it go again."""
 
 _TAG_SEPARATOR = "\x1f"  # tags hold no control characters, so they can cross as one text
 
@@ -62,19 +60,14 @@ class NewRecipient(NamedTuple):
     reason: str
 
 
-async def announce(connection: Connection, pools: set[Pool]) -> None:
-    """Wakes the delivery processes of these pools once the caller has committed."""
-    await connection.execute(SQL.announce, pool_text(pools))
+async def announce(connection: Connection, pools: Set[Pool], domains: Set[str] = frozenset()) -> None:
+    """Wakes the delivery processes of these pools that send to one of these domains, or to any, once the caller has committed."""
+    await connection.execute(SQL.announce, announcements.text(pools, domains))
 
 
 async def tell_news(connection: Connection) -> None:
     """Has every delivery process look around once the caller has committed: who is there, and what is suspended."""
-    await connection.execute(SQL.announce, NEWS)
-
-
-def pool_text(pools: Set[Pool]) -> str:
-    """Pools as the notice names them."""
-    return ",".join(sorted(pools))
+    await connection.execute(SQL.announce, announcements.NEWS)
 
 
 def columns(rows: Sequence[tuple[object, ...]]) -> list[Sequence[object]]:

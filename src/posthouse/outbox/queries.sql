@@ -2,7 +2,7 @@
 -- workspaces and change nothing.
 
 -- name: announce
--- Wakes the delivery processes of the pools named in the payload; they look for themselves, so a lost notice costs one tick.
+-- Wakes the delivery processes that `announcements.text` names; they look for themselves, so a lost notice costs one tick.
 SELECT pg_notify('outbox', $1);
 
 -- name: register_worker
