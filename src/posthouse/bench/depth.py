@@ -20,7 +20,7 @@ _MAILS: Final = 200_000
 _SHALLOW: Final = 10_000
 _LOAD: Final = 10_000  # mails that are carried beside the backlog at a time
 _TIMES: Final = 3
-_SETTLES_S: Final = SETTLED_S + 10
+_SETTLES_S: Final = SETTLED_S + 10.0
 
 
 async def measure(order: Order) -> list[Finding]:
@@ -53,8 +53,9 @@ async def measure(order: Order) -> list[Finding]:
 async def _beside(stand: Stand, order: Order, backlog: range, load: int, first: int) -> Sequence[Passage]:
     """Queues a backlog more and carries mails beside all there is; `first` counts passages, each with mails of its own."""
     await fill(stand.installation, domain_of(STALLED), backlog, None, order.tell)
-    order.tell(f"{backlog.stop:,} queued; they are counted and written out for {_SETTLES_S} s")
-    await asyncio.sleep(_SETTLES_S)
+    settles_s = order.seconds or _SETTLES_S
+    order.tell(f"{backlog.stop:,} queued; they are counted and written out for {settles_s:g} s")
+    await asyncio.sleep(settles_s)
     passages = []
     for number in range(first, first + _TIMES):
         passages.append(await through(stand, range(number * load, (number + 1) * load)))

@@ -27,7 +27,7 @@ _PAGE: Final = """\
 Written by `posthouse bench --write`; do not edit. The results themselves are beside this page as JSON, the newest of each benchmark.
 
 ```sh
-posthouse bench all --write {page}     # about seven minutes
+posthouse bench all --write {page}     # about nine minutes
 posthouse bench depth --mails 5000000  # one of them, at another size
 ```
 

@@ -23,11 +23,14 @@ Name = Literal["relay", "api", "depth", "preempt", "blast", "idle", "accept", "m
 
 
 def bench_command(
-    name: Annotated[Name, Parameter(help="Which one; all takes about seven minutes.")] = "all",
+    name: Annotated[Name, Parameter(help="Which one; all takes about nine minutes.")] = "all",
     /,
     *,
     mails: Annotated[int | None, Parameter(help="Mails sent or queued; each benchmark has its own default.")] = None,
-    seconds: Annotated[float | None, Parameter(help="Length of benchmarks that run at a fixed rate.")] = None,
+    seconds: Annotated[
+        float | None,
+        Parameter(help="Length of benchmarks that run at a fixed rate, and how long depth lets a queue settle."),
+    ] = None,
     folder: Annotated[
         Path | None, Parameter(help="Make the installation in here: on the disk that is to be measured.")
     ] = None,
