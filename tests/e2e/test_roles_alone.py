@@ -11,6 +11,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -105,11 +106,16 @@ async def receiver() -> AsyncIterator[Sink]:
 
 
 @pytest.fixture
-async def hosts(make_process: MakeProcess, settings: Settings, owner_dsn: str, receiver: Sink) -> AsyncIterator[Hosts]:
+async def hosts(
+    make_process: MakeProcess, settings: Settings, owner_dsn: str, receiver: Sink, tmp_path: Path
+) -> AsyncIterator[Hosts]:
     known = await bootstrap.ensure(make_process("supervisor", lab={"enabled": True}))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("POSTHOUSE_")}
+    rules = tmp_path / "shaping.toml"
+    rules.write_text('[default]\nidle = "1h"\n')  # longer than any test: nobody is to wait until it is over
     given = {
         "POSTHOUSE_DATA": str(settings.data),
+        "POSTHOUSE_DELIVERY_SHAPING_FILE": str(rules),
         "POSTHOUSE_POSTGRES_DSN": owner_dsn,
         "POSTHOUSE_DELIVERY_ROUTES": json.dumps(_routes(receiver.port)),
     }
@@ -141,6 +147,19 @@ async def test_two_of_each_share_the_work_and_one_takes_over_when_the_other_leav
     assert [await alone.end() for alone in (webs[1], deliveries[1])] == [0, 0]
     assert set(_times(receiver).values()) == {1}
     assert len(_times(receiver)) == (sent + 1) * DOMAINS
+
+
+async def test_one_that_joins_sends_where_the_connections_of_the_other_are_idle(hosts: Hosts, receiver: Sink) -> None:
+    web, first = await hosts.run("web", 1), await hosts.run("transactional", 1)
+    await _all_ready([web, first])
+    await hosts.send(web, "to the first")
+    await _received(receiver, DOMAINS)
+    second = await hosts.run("transactional", 2)
+    await _all_ready([second])
+    await hosts.send(web, "to both")
+    await _received(receiver, 2 * DOMAINS)
+    assert DOMAINS < await first.delivered() < 2 * DOMAINS
+    assert set(_times(receiver).values()) == {1}
 
 
 def _times(receiver: Sink) -> Counter[bytes]:

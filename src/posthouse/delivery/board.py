@@ -61,7 +61,8 @@ class Board:
             site = self._made(plan, limits, sources, site)
         elif site.plan is not plan or site.limits is not limits:
             site.renew(plan, limits, now)
-        site.retired = False
+        if site.retired:
+            site.take_up()
         if self._known.get(domain) != site.name:
             self._known[domain] = self._domains[domain] = site.name
         return site
@@ -81,7 +82,7 @@ class Board:
             site for site in self._sites.values() if not site.retired and not self._desk.owned.should(site.limits.group)
         ]
         for site in found:
-            site.retired = True
+            site.retire()
         return found
 
     def scale(self) -> None:

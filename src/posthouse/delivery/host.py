@@ -93,9 +93,9 @@ class _Desk:
 
     def hear(self, said: str) -> None:
         """A notice on the channel of the queue: mail, or that something is new around us."""
-        if said == announcements.NEWS:
+        if said in {announcements.NEWS, announcements.ANYTHING}:
             self._news.set()
-        else:
+        if said != announcements.NEWS:
             self.dispatcher.hear(announcements.read(said))
 
     def rounds(self) -> list[Coroutine[Any, Any, None]]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from posthouse.delivery.lease import Lease
 from posthouse.model.words import Pool
-from posthouse.outbox import sites
+from posthouse.outbox import enqueue, sites
 from posthouse.runtime.process import Process
 
 
@@ -72,7 +72,9 @@ class Owned:
         return got
 
     async def let_go(self, groups: Collection[str]) -> None:
-        """Others may have these: no connection of ours to them is open any more."""
+        """Others may have these: no connection of ours to them is open any more. Those who should, and may be waiting, hear of it."""
         self._groups.difference_update(groups)
         async with self._process.pool.acquire() as connection:
             await sites.disown(connection, self._pool, groups, self._worker_id)
+            if not all(self.should(group) for group in groups):
+                await enqueue.announce(connection, {self._pool})

@@ -66,6 +66,7 @@ class Path:
         self.plan = plan
         self.gate = gate
         self.source = source.address  # "" for the system's choice
+        self.retired = False  # another process is to send this way
         self._helo = source.helo
         self.suspension: Wait | None = None
         self._desk = desk
@@ -185,11 +186,15 @@ class Path:
         """Takes back all mail that no session has begun with."""
         return self._queue.clear()
 
+    def retire(self) -> None:
+        """Has every session end with the mail it is at: until then nobody else may send this way."""
+        self.retired = True
+        self._wake_all()
+
     async def finish(self, patience_s: float) -> None:
         """Lets sessions end the mail they are at; those that take longer are cut off and their mail's outcome is unknown."""
         self._finishing = True
-        while self._idle:
-            self._wake_one()
+        self._wake_all()
         if self._sessions:
             _, late = await asyncio.wait(self._sessions, timeout=patience_s)
             for task in late:
@@ -213,6 +218,10 @@ class Path:
         future = self._idle.pop()
         if not future.done():
             future.set_result(None)
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._wake_one()
 
     def _session_ended(self, task: asyncio.Task[None]) -> None:
         self._sessions.discard(task)
@@ -250,7 +259,7 @@ class Path:
             if self._finishing or self.stopped(now) or self._must_leave(now, began):
                 return None
             if not self._queue.heap:
-                if now >= idle_until:
+                if self.retired or now >= idle_until:
                     return None
                 await self._idle_for(idle_until - now)
             elif (wait := self.gate.wait(now)) is None:

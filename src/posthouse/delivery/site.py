@@ -29,10 +29,11 @@ class Site:
         self.limits = limits
         self.paths = tuple(paths)
         self.former = tuple(former)
-        self.retired = False  # another process is to own it: nothing more is claimed
+        self.retired = False  # another process is to own it
         self._warming = warming
         self._rounds = 0  # of sharing out
         self._served: dict[UUID, int] = {}  # in which of them each workspace last got some
+        self.take_up()
 
     @property
     def name(self) -> str:
@@ -54,6 +55,18 @@ class Site:
     def connections(self) -> int:
         """How many sessions there are."""
         return sum(path.connections for path in self.paths)
+
+    def retire(self) -> None:
+        """Another process is to own it: nothing more is claimed, and no connection waits for more."""
+        self.retired = True
+        for path in (*self.paths, *self.former):
+            path.retire()
+
+    def take_up(self) -> None:
+        """It is ours after all."""
+        self.retired = False
+        for path in self.paths:
+            path.retired = False
 
     def renew(self, plan: Plan, limits: Limits, now: float) -> None:
         """The DNS or the rules say something else now; what is on its way goes on."""

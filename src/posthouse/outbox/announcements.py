@@ -14,6 +14,9 @@ CHANNEL: Final = "outbox"
 NEWS: Final = "news"
 """What is said instead when a worker has come or gone, or somebody has stopped mail or lets it go again."""
 
+ANYTHING: Final = ""
+"""What is heard when listening begins, also after a lost connection: nobody knows what was said before."""
+
 _OCTETS_MOST: Final = 4_000  # PostgreSQL takes less than 8,000; what would be longer names no domain
 
 
@@ -35,6 +38,6 @@ def text(pools: Set[Pool], domains: Set[str] = frozenset()) -> str:
 
 
 def read(said: str) -> Announcement:
-    """What a text announces; an empty one, as after a lost connection, may have been anything."""
+    """What a text announces; `ANYTHING` is mail of any pool for any domain."""
     pools, _, domains = said.partition(" ")
     return Announcement(frozenset(pools.split(",") if pools else ()), frozenset(domains.split()))

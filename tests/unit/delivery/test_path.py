@@ -124,6 +124,23 @@ def test_a_session_is_reused_and_ends_when_idle() -> None:
     play(scene)
 
 
+def test_the_sessions_of_a_path_that_another_is_to_have_end_with_the_mail_they_are_at() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        path = desk.path(replace(ONE, connections=2, idle_s=600.0))
+        path.add(mails(2))
+        await until(lambda: len(desk.outcomes) == 2)
+        path.add([mail()])
+        await asyncio.sleep(0.05)
+        path.retire()
+        await asyncio.sleep(0.02)
+        assert path.connections == 1, "one was idle, the other is at work"
+        await until(lambda: path.quiet)
+        assert len(desk.courier.sent) == 3
+        assert desk.courier.open.total() == 0
+
+    play(scene)
+
+
 def test_a_connection_carries_so_many_mails_and_the_next_is_there_at_once() -> None:
     async def scene(desk: ScriptedDesk) -> None:
         path = desk.path(replace(ONE, mails_per_connection=4))

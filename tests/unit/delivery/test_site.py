@@ -223,8 +223,22 @@ def test_new_rules_and_servers_hold_for_what_is_already_held() -> None:
 def test_a_retired_site_takes_nothing_more() -> None:
     async def scene(desk: ScriptedDesk) -> None:
         site = desk.site(desk.path(ONE))
-        site.retired = True
+        site.retire()
         assert site.room(9) == 0
+
+    play(scene)
+
+
+def test_a_site_that_is_ours_after_all_keeps_its_connections_for_more() -> None:
+    async def scene(desk: ScriptedDesk) -> None:
+        site = desk.site(desk.path(ONE))
+        site.retire()
+        site.take_up()
+        assert site.room(9) > 0
+        site.add([mail()])
+        await until(lambda: len(desk.outcomes) == 1)
+        await asyncio.sleep(1.0)
+        assert site.connections == 1
 
     play(scene)
 
