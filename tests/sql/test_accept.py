@@ -53,6 +53,22 @@ async def test_the_same_key_brought_twice_in_one_commit_is_one_mail(corridor: Co
     assert await count(corridor) == 1
 
 
+async def test_a_receipt_is_promised_while_the_commit_of_a_newsletter_takes_its_time(corridor: Corridor) -> None:
+    letter = corridor.submission("reader@there.test", mail_class=MailClass.MARKETING)
+    async with corridor.process.pool.acquire() as connection, connection.transaction():
+        await connection.execute(  # as another process would that has not committed yet
+            "INSERT INTO idempotency_keys VALUES ($1, 'slow', '', 202, '', now())", corridor.submitter.workspace_id
+        )
+        slow = asyncio.create_task(
+            corridor.door.accept(corridor.submitter, [letter], Idempotency("slow", b"letter", answer))
+        )
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(10):
+            await corridor.send("bob@there.test")
+        assert not slow.done()
+    assert await slow == KeyConflict()
+
+
 async def test_the_same_key_for_another_request_is_a_conflict(corridor: Corridor) -> None:
     await corridor.door.accept(corridor.submitter, [corridor.submission("a@b.test")], Idempotency("k", b"one", answer))
     other = await corridor.door.accept(

@@ -15,7 +15,7 @@ from posthouse.intake.rows import Decided
 from posthouse.intake.scan import Scanner
 from posthouse.model import limits
 from posthouse.model.mail import Note, Receipt, Refused, Submission, Submitter, Warned
-from posthouse.model.words import MailClass
+from posthouse.model.words import MailClass, Pool
 from posthouse.outbox import bodies
 from posthouse.runtime.group import Group
 from posthouse.runtime.process import Process
@@ -23,14 +23,28 @@ from posthouse.runtime.process import Process
 __all__ = ["Door", "Idempotency", "KeyConflict", "Replay"]
 
 
+class _Lane:
+    """The commits of one pool, and what is said of them: a receipt does not stand in line behind a newsletter, at the door either."""
+
+    def __init__(self, process: Process) -> None:
+        self._commit = Commit(process)
+        self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
+        self.add = self._group.add
+        self.rehearse = self._commit.rehearse
+
+    async def close(self) -> None:
+        """Returns when what was added is committed or refused, and announced."""
+        await self._group.close()
+        await self._commit.close()
+
+
 class Door:
-    """One per process that accepts. Groups the requests of the same milliseconds into one commit."""
+    """One per process that accepts. Groups the requests of the same milliseconds into one commit for each pool."""
 
     def __init__(self, process: Process, directory: Directory) -> None:
         self._process = process
         self._directory = directory
-        self._commit = Commit(process)
-        self._group: Group[Call, Answer] = Group(self._commit.run, limits.CALLS_PER_COMMIT)
+        self._lanes = {pool: _Lane(process) for pool in Pool}
         self._watch = MassWatch(process)
         self._links = LinkLists(process)
         scanner = process.settings.intake.malware_scanner
@@ -57,12 +71,12 @@ class Door:
             return refused
         call = Call(submitter.workspace_id, tuple(decided), idempotency)
         async with asyncio.timeout(limits.ACCEPT_S):
-            return await self._group.add(call)
+            return await self._lane(decided).add(call)
 
     async def dry_run(self, submitter: Submitter, submissions: Sequence[Submission]) -> list[Receipt]:
         """The same decisions with nothing kept, and what may harm the mail; the ids in the receipts name nothing."""
         decided = await self._decide_all(submitter, submissions)
-        receipts = await self._commit.rehearse(Call(submitter.workspace_id, tuple(decided), None))
+        receipts = await self._lane(decided).rehearse(Call(submitter.workspace_id, tuple(decided), None))
         listed = iter(
             await self._links.warnings([each.submission.content for each in decided if isinstance(each, Decided)])
         )
@@ -74,9 +88,13 @@ class Door:
 
     async def close(self) -> None:
         """Returns when every promise under way is committed or refused."""
-        await self._group.close()
-        await self._commit.close()
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
         await self._watch.close()
+
+    def _lane(self, decided: Sequence[Decided | Refused]) -> _Lane:
+        """That of the most urgent pool any of it is for."""
+        pools = {each.choice.pool for each in decided if isinstance(each, Decided)}
+        return self._lanes[next((pool for pool in Pool if pool in pools), Pool.TRANSACTIONAL)]
 
     async def _misaligned(self, decided: Decided) -> tuple[Warned, ...]:
         """What to say of where its bounces return to."""

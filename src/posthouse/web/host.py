@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import gc
 import socket
+import sys
 from collections.abc import AsyncIterator, Generator
+from typing import Final
 
 import uvicorn
 
@@ -18,9 +20,14 @@ from posthouse.web.app import Front, build
 from posthouse.web.connection import Connection
 from posthouse.web.rooms import Rooms
 
+_SWITCH_S: Final = 0.0005
+"""So long a thread that reads a large call keeps the interpreter while a small one waits; Python's own 5 ms would be met several times
+a request."""
+
 
 async def main(process: Process) -> None:
     """Serve until the process is asked to stop; requests in flight are answered, what was promised is committed."""
+    sys.setswitchinterval(_SWITCH_S)
     listener = network.bind(process.settings.web.host, process.settings.web.port, "web.port")
     async with opened(process) as rooms:
         app = build(rooms)
