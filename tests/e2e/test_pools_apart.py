@@ -101,14 +101,16 @@ async def test_each_pool_has_its_own_rate(house: House, zone: Records | None) ->
         private = {"allow_private_mx": True}
         delivery = Delivery(routes, zone, receiver.port, roles=POOLS, settings=private, sections=APART)
         await stack.enter_async_context(house.running(delivery))
+        began = time.time()
         slow = await house.send_many([f"m{n}@rate.test" for n in range(9)], mail_class=MailClass.MARKETING)
         fast = await house.send_many([f"t{n}@rate.test" for n in range(60)], pool=Pool.TRANSACTIONAL)
         await house.corridor.settled([*slow, *fast])
     news = [arrival.at for arrival in receiver.arrivals if arrival.sender == "127.0.0.3"]
     resets = [arrival.at for arrival in receiver.arrivals if arrival.sender == "127.0.0.2"]
     assert (len(news), len(resets)) == (9, 60)
-    assert all(at - news[0] > (number - 4) / 4 * 0.9 for number, at in enumerate(news))
-    assert resets[-1] - resets[0] < (60 - 4) / 4 / 2, "the other pool keeps to no such rate"
+    # Four may go at once, the others a quarter of a second apart; a busy machine is late, but never early.
+    assert all(at - began >= (number - 3) / 4 * 0.99 for number, at in enumerate(news))
+    assert resets[-1] - began < (60 - 4) / 4, "sooner than such a rate allows: the other pool has none"
 
 
 async def _latencies(house: House, number: int) -> list[float]:
