@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
-NOISY_SHARE: Final = (
-    0.10  # of the machine's CPU burnt by others: above it the figures say as much about them as about us
-)
+# of the machine's CPU burnt by others: above it the figures say as much about them as about us
+NOISY_SHARE: Final = 0.10
 
 MAILS_PER_S: Final = "mails/s"
 MS: Final = "ms"

@@ -16,9 +16,8 @@ from posthouse.model.values import dataclass
 
 RECOVER_S: Final = 30.0  # until a path gets one of its lost connections back
 COOL_S: Final = 5.0  # refusals this close together are one: all sessions meet the same push-back at once
-JITTER: Final = (
-    0.2  # of the two above the first, and of suspensions: sites that were refused together do not come back together
-)
+# of the two above the first, and of suspensions: sites that were refused together do not come back together
+JITTER: Final = 0.2
 
 _OPENING: Final = frozenset({Stage.CONNECT, Stage.BANNER, Stage.EHLO, Stage.MAIL})
 

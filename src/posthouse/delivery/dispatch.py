@@ -46,12 +46,10 @@ TICK_S: Final = 1.0  # the longest time between two looks, should every notifica
 ROUND_S: Final = 0.1
 SPACING_S: Final = 0.005  # between rounds while notifications pour in, at least
 SPACING_MOST_S: Final = 0.02
-SPACING: Final = (
-    2  # ... and as many times as long as the last one took: behind a long queue, or on a busy machine, looking is dear
-)
-VAIN_SPACING_S: Final = (
-    0.05  # ... and when the last ones claimed nothing: sites are full, or the mail is for other processes
-)
+# ... and so many times as long as the last round took: behind a long queue, or on a busy machine, looking is dear
+SPACING: Final = 2
+# ... and when the last rounds claimed nothing: sites are full, or the mail is for other processes
+VAIN_SPACING_S: Final = 0.05
 _VAIN_ROUNDS: Final = 3  # in a row; a new destination takes two, one to ask the DNS and one to claim
 DRAIN_S: Final = 25.0
 SESSIONS_KEPT: Final = 0.2  # of the connections of a process, for paths that have none

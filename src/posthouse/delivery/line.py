@@ -6,9 +6,8 @@ a while, when it is between two mails.
 
 from typing import Final, Protocol
 
-TENURE_S: Final = (
-    1.0  # a session at work that others wait for goes on for so long: connections are dear, turns need not be short
-)
+# a session at work that others wait for goes on for so long: connections are dear, turns need not be short
+TENURE_S: Final = 1.0
 
 
 class Waiter(Protocol):

@@ -9,9 +9,8 @@ from typing import Final
 from posthouse.model.values import dataclass
 
 UNITS: Final = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
-BURST_S: Final = (
-    1.0  # so much of a rate may go at once: receivers judge by the second or the minute, and nobody likes a volley
-)
+# so much of a rate may go at once: receivers judge by the second or the minute, and nobody likes a volley
+BURST_S: Final = 1.0
 _NO_TIME_S: Final = 1e-6  # shorter waits are rounding, and a timer set to one may not move a clock on at all
 
 _RATE: Final = re.compile(r"([0-9][0-9_]{0,11})/(s|min|h|d)")

@@ -10,17 +10,14 @@ from typing import Final
 from posthouse.model.values import dataclass
 
 DRAIN_S: Final = 0.5  # another connection is opened when what is queued would take longer than this
-STALL_S: Final = (
-    0.5  # ... or when mail is queued and no connection has moved for this long: they may all be at slow ones
-)
+# ... or when mail is queued and no connection has moved for this long: they may all be at slow ones
+STALL_S: Final = 0.5
 HOLD_S: Final = 1.0  # mail held in memory, in seconds of the site's measured rate
 HOLD_LEAST: Final = 20  # ... but never fewer: enough to keep a new site's first connections busy
-HOLD_MOST: Final = (
-    500  # ... and never more: what a crash would mark as unknown, and what a late priority 9 could be behind
-)
-REFILL: Final = (
-    0.25  # of what may be held must be free before more is claimed, and so much more for what is more urgent
-)
+# ... and never more: what a crash would mark as unknown, and what a late priority 9 could be behind
+HOLD_MOST: Final = 500
+# of what may be held must be free before more is claimed, and so much more for what is more urgent
+REFILL: Final = 0.25
 RESERVED: Final = 10  # ... at least
 
 

@@ -8,9 +8,8 @@ from posthouse.delivery.gate import Wait
 from posthouse.delivery.site import Site
 from posthouse.outbox.sites import SiteNote, Standing
 
-REPEAT_S: Final = (
-    10.0  # what has not changed is written down again after this; readers believe it for three times as long
-)
+# what has not changed is written down again after this; readers believe it for three times as long
+REPEAT_S: Final = 10.0
 
 
 def note_of(site: Site, now: datetime, monotonic: float, *, exhausted: bool) -> SiteNote:

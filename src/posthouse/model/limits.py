@@ -30,12 +30,10 @@ SCAN_REPLY_OCTETS: Final = 2_048  # one line; the name in it is short
 
 # --- JSON API and the web port
 CALL_OCTETS: Final = 41_943_040  # one message of MESSAGE_OCTETS as base64 in JSON, with room for its escapes
-CALLS_OCTETS: Final = (
-    268_435_456  # of all request bodies held at once by one process; beyond it 503 instead of no memory
-)
-FORM_OCTETS: Final = (
-    4_194_304  # a form: a megabyte of text or HTML, percent-encoded; the sign-in form needs no key to be posted
-)
+# of all request bodies held at once by one process; beyond it 503 instead of no memory
+CALLS_OCTETS: Final = 268_435_456
+# a form: a megabyte of text or HTML, percent-encoded; the sign-in form needs no key to be posted
+FORM_OCTETS: Final = 4_194_304
 OPT_OUT_OCTETS: Final = 4_096  # the form of an opt-out link: anybody may post it, and it has one short field
 UPLOAD_OCTETS: Final = 26_279_936  # a form with a file of REPORT_OCTETS
 FORMS_OCTETS: Final = 67_108_864  # of all forms held at once by one process
@@ -76,23 +74,20 @@ PIPELINE_OCTETS: Final = 524_288  # commands waiting behind an unanswered one: t
 # --- SMTP server, sockets
 SMTP_IDLE_S: Final = 300  # RFC 5321 4.5.3.2.7: how long a server waits for a command
 SMTP_EXCHANGE_S: Final = 600  # from one reply to the next: a client that drips octets is gone after this
-SMTP_ANSWER_S: Final = (
-    300  # half of the 600 s a client waits after the dot (RFC 5321 4.5.3.2.6): never a 250 nobody hears
-)
+# half of the 600 s a client waits after the dot (RFC 5321 4.5.3.2.6): never a 250 nobody hears
+SMTP_ANSWER_S: Final = 300
 SMTP_HANDSHAKE_S: Final = 30  # of TLS
 SMTP_CLOSE_S: Final = 15  # for the last reply to reach a client that does not read
 SMTP_DRAIN_S: Final = 25  # of open transactions when the process is asked to stop
 SMTP_SWEEP_S: Final = 1.0  # how exactly the times above are kept
 CONNECTIONS_PER_ADDRESS: Final = 256  # of one IPv4 address or IPv6 /64, for each process
-INBOUND_ADDRESSES: Final = (
-    4  # it takes at least so many to use up the role inbound: one stranger must not keep reports out
-)
+# it takes at least so many to use up the role inbound: one stranger must not keep reports out
+INBOUND_ADDRESSES: Final = 4
 LISTENER_OCTETS: Final = 536_870_912  # messages half received by one process; past this the largest is sent away
 AUTH_BURST: Final = 10  # failed logins at once for one user name from one address ...
 AUTH_INTERVAL_S: Final = 30.0  # ... and one more after each of these
-AUTH_SOURCE_BURST: Final = (
-    50  # for any user names from one address: an office has more than one device with an old password
-)
+# for any user names from one address: an office has more than one device with an old password
+AUTH_SOURCE_BURST: Final = 50
 AUTH_SOURCE_INTERVAL_S: Final = 10.0
 
 # --- The lab
@@ -170,9 +165,8 @@ MAILBOXES_PER_FIELD: Final = 5_000  # of one From, To or Cc read
 MIME_DEPTH: Final = 12  # nested multiparts read; deeper is an attack on the reader
 MIME_PARTS: Final = 500  # of one message read
 REPORTED_RECIPIENTS: Final = 1_000  # of one delivery report read
-REPORTS_OF_A_KIND: Final = (
-    10  # recorded for one recipient: whoever got one mail could fill the ledger with reports about it
-)
+# recorded for one recipient: whoever got one mail could fill the ledger with reports about it
+REPORTS_OF_A_KIND: Final = 10
 REPORT_WAIT_S: Final = 5.0  # of a report that overtook the record of its delivery, a commit that takes milliseconds
 REPORT_FIELD_CHARS: Final = 2_000  # of one field of a report kept
 
@@ -255,9 +249,8 @@ DIRECTORY_MISS_TTL_S: Final = 2.0  # a key that was just made works within this 
 DIRECTORY_ENTRIES: Final = 20_000  # answers of one kind remembered by a process
 DIRECTORY_MISSES: Final = 5_000  # kept apart: guesses must not push out what is in use
 LOADED_KEYS: Final = 20_000  # private DKIM keys ready to sign, about 3 kB each
-TLS_ASK_LOOKUPS: Final = (
-    4  # at once, of names a proxy asks about: strangers choose them, and pages need the database too
-)
+# at once, of names a proxy asks about: strangers choose them, and pages need the database too
+TLS_ASK_LOOKUPS: Final = 4
 TLS_ASK_OCTETS: Final = 300  # of its query: a name has 253
 CREDENTIAL_USE_S: Final = 60.0  # a last use is noted this often
 PASSWORD_CHARS_LEAST: Final = 12
@@ -268,9 +261,8 @@ SESSION_NOTED_S: Final = 300.0  # a visit moves the end of the session this ofte
 SIGN_IN_LINK_LIFETIME_S: Final = 24 * 3600
 SIGN_IN_BURST: Final = 5  # attempts at one account from one place at once, then one per interval
 SIGN_IN_INTERVAL_S: Final = 60.0
-SIGN_IN_SOURCE_BURST: Final = (
-    30  # attempts at any account from one place: an office behind one address signs in at nine
-)
+# attempts at any account from one place: an office behind one address signs in at nine
+SIGN_IN_SOURCE_BURST: Final = 30
 SIGN_IN_SOURCE_INTERVAL_S: Final = 10.0
 ATTEMPT_KEYS: Final = 50_000  # accounts and places an AttemptLimiter remembers
 LOGIN_FAILURES_APART_S: Final = 0.5  # between two writes of a process while more keep coming
@@ -376,12 +368,10 @@ CSV_PROBLEMS: Final = 100  # lines named in one answer; the others are counted
 REPUTATION_KEPT_DAYS: Final = 30  # counts by pool, From domain and provider
 REPUTATION_ROWS: Final = 1_000  # of one answer
 MAILINGS_KEPT_DAYS: Final = 2  # counts by mailing: nobody looks further back than a day
-MAILINGS_COUNTED: Final = (
-    1_000  # of a workspace in a quarter of an hour and in a day, those with most mail: tags may name every mail
-)
-BULK_MAILS: Final = (
-    5_000  # to personal accounts within 24 hours make a bulk sender at Gmail and at Microsoft (NUM-3, NUM-6)
-)
+# of a workspace in a quarter of an hour and in a day, those with most mail: tags may name every mail
+MAILINGS_COUNTED: Final = 1_000
+# to personal accounts within 24 hours make a bulk sender at Gmail and at Microsoft (NUM-3, NUM-6)
+BULK_MAILS: Final = 5_000
 
 # --- The queue, by hand
 SUSPENSIONS_PER_WORKSPACE: Final = 1_000  # in force at once; every dispatcher reads all of them

@@ -14,9 +14,8 @@ from posthouse.outbox.messages import Filters
 
 UNSETTLED: Final = "unsettled"
 UNSETTLED_STATES: Final = (State.WAITING, State.READY, State.CLAIMED, State.HELD)
-_FIRST_YEAR: Final = (
-    1970  # ids sort by time since then; a year between it and any moment asked for leaves room for every zone
-)
+# ids sort by time since then; a year between it and any moment asked for leaves room for every zone
+_FIRST_YEAR: Final = 1970
 _Word = TypeVar("_Word", bound=StrEnum)
 
 

@@ -24,9 +24,8 @@ Page = Request[Any, Any, Any]
 Person = NamedDependency[SignedIn]  # what the handlers of the signed-in router are given by `provide_person`
 COOKIE: Final = "posthouse_session"
 ZONE_COOKIE: Final = "zone"
-_FORM_TYPE: Final = (
-    "application/x-www-form-urlencoded"  # what our forms are; the parser of the other kind need not be reachable
-)
+# what our forms are; the parser of the other kind need not be reachable
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _UPLOAD_TYPE: Final = "multipart/form-data"
 _FORM_FIELDS: Final = RECIPIENTS_PER_MESSAGE + 10  # the longest form has a box for each recipient of a message
 
