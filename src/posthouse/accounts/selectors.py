@@ -13,9 +13,8 @@ from posthouse.model.words import Pool
 from posthouse.runtime.settings import Settings
 from posthouse.wire.dkim_keys import Algorithm
 
-_NAME: Final = re.compile(
-    r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*"
-)  # RFC 6376 3.1: labels of a name
+# RFC 6376 3.1: labels of a name
+_NAME: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _ED25519_ENDING: Final = "ed"
 
 

@@ -61,9 +61,8 @@ def main() -> None:
     try:
         build()()
     except BrokenPipeError:  # whoever reads has seen enough: posthouse ... | head
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what is not written yet is not complained about
+        # what is not written yet is not complained about
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_EXIT_PIPE)
 
 

@@ -98,10 +98,8 @@ class Watch:
         self._settings = settings
         self._zones = list(settings.block_lists.zones)
         self._random = random or SystemRandom()
-        self._host: tuple[float, tuple[str, ...]] = (
-            0.0,
-            (),
-        )  # until when these addresses of the hostname are believed, monotonic
+        # until when these addresses of the hostname are believed, monotonic
+        self._host: tuple[float, tuple[str, ...]] = (0.0, ())
 
     async def __call__(self, process: Process) -> None:
         """Looks up what is due and sees to what follows."""

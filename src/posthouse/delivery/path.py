@@ -415,9 +415,8 @@ class Path:
         if self._is_one_too_many(failure):
             self._turned_away(held, failure)
             return
-        if not (
-            held.mail.message.verified_tls and failure.stage is Stage.TLS
-        ):  # the mail's own demand, no fault of the site's
+        # the mail's own demand, no fault of the site's
+        if not (held.mail.message.verified_tls and failure.stage is Stage.TLS):
             self._count_failure(failure)
         await self._desk.tried(held, await self._weigh(tried))
         if self.suspension is not None:

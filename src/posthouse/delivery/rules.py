@@ -144,9 +144,8 @@ def load(shipped: File, own: File | None = None, settings: Sequence[Table] = ())
         warmups = warmups.under(sheet.warmups)
     book = Rulebook((table for sheet in sheets for table in sheet.tables), warmups)
     if problems := [*_incomplete(sheets), *_unclear(book.providers), *_unplanned(book)]:
-        raise RulesError(
-            [f"{(own or shipped).name}: {problem}" for problem in problems]
-        )  # the last one makes the difference
+        # the last one makes the difference
+        raise RulesError([f"{(own or shipped).name}: {problem}" for problem in problems])
     return book
 
 

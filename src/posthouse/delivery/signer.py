@@ -34,10 +34,8 @@ def main() -> None:
     """Signs until nobody asks any more. Whoever stops the delivery process by a signal to all of its group lets it end its mail."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with (
-        socket.socket(fileno=0) as link,
-        contextlib.suppress(ConnectionError),
-    ):  # killed, the other end reads no answers
+    # killed, the other end reads no answers
+    with socket.socket(fileno=0) as link, contextlib.suppress(ConnectionError):
         serve(link)
 
 

@@ -58,9 +58,8 @@ class StsStore:
         self._known: OrderedDict[str, Kept] = OrderedDict()
         self._read_at = clock.now()
         self._used: set[str] = set()  # since they were fetched
-        self._refused: OrderedDict[tuple[str, str], float] = (
-            OrderedDict()
-        )  # (domain, id) -> asked again then, monotonic
+        # (domain, id) -> asked again then, monotonic
+        self._refused: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[None]] = {}
 
     async def load(self) -> None:

@@ -35,9 +35,8 @@ from posthouse.runtime.process import Process
 from posthouse.wire.addresses import AddressProblem, parse_address
 
 OWN_WISH: Final = "They opted out by themselves. Only they can take that back, by the link in a mail they have got."
-_LESS: Final = frozenset(
-    {"complaint", "unsubscribe", SOFT_BOUNCES}
-)  # what these stop is marketing, unless more is said
+# what these stop is marketing, unless more is said
+_LESS: Final = frozenset({"complaint", "unsubscribe", SOFT_BOUNCES})
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from posthouse.runtime.ids import time_of, uuid7_floor
 from posthouse.runtime.postgres import Connection, Record
 
 READER: Final = "bounces"
-_STRIDE: Final = timedelta(
-    days=1
-)  # of history read with one statement: an installation may come to this with years of it
+# of history read with one statement: an installation may come to this with years of it
+_STRIDE: Final = timedelta(days=1)
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)  # before and after everything that happens
 _LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _LAST_ADDRESS: Final = "\U0010ffff"

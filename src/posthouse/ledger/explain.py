@@ -170,9 +170,8 @@ def _of_words(read: Notice, message_id: str, own: tuple[OwnRule, ...], found: Ki
         texts = [*_spoken(about.text), read.text]
         verdict = classify.of_words(texts, "", "", (about.address.rpartition("@")[2].lower(),), own)
         affected.append(Affected(about.address, verdict, action, next(_spoken(about.text), "")))
-    if (
-        not affected
-    ):  # whoever it is, it does not say whom it could not reach: a person who writes about bounces, mostly
+    # whoever it is, it does not say whom it could not reach: a person who writes about bounces, mostly
+    if not affected:
         return Explained(kind.of_answer(read), (), message_id)
     return Explained(found, tuple(affected), message_id)
 

@@ -15,9 +15,8 @@ from posthouse.model import limits
 from posthouse.runtime.postgres import Connection, Record
 
 _LAST_PLACE: Final = 2**63 - 1
-_PLACED: Final = (
-    2 * limits.INVALID_PAGE
-)  # at a time: more than is read at a time, so that a page knows whether there is another
+# at a time: more than is read at a time, so that a page knows whether there is another
+_PLACED: Final = 2 * limits.INVALID_PAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,9 +272,8 @@ LOGIN_FAILURES_KEPT_DAYS: Final = 90
 LOGIN_FAILURES_ALARMING: Final = 100  # of one account within this quarter of an hour and the one before
 GUESSED_ACCOUNTS: Final = 20  # alerts about them one workspace gets at a time
 AUDIT_PAGE: Final = 1_000  # entries read at a time
-DKIM_RETIRED_S: Final = (
-    7 * 86_400
-)  # a key that signs no more stays published this long: mail it signed is still on its way
+# a key that signs no more stays published this long: mail it signed is still on its way
+DKIM_RETIRED_S: Final = 7 * 86_400
 
 # --- Mass mail among single messages
 MASS_RECIPIENTS: Final = 100  # of one text within MASS_WINDOW_MINUTES; AMB-23 draws the line here

@@ -43,9 +43,8 @@ class _Surroundings:
     workspace_id: UUID
     now: datetime
     stopped: Active
-    origins: Mapping[
-        UUID, tuple[str, str]
-    ]  # by message; read only while mail of some From domain or mailing is stopped
+    # by message; read only while mail of some From domain or mailing is stopped
+    origins: Mapping[UUID, tuple[str, str]]
     roles: frozenset[str]
     known: Whereabouts
     lines: _Lines

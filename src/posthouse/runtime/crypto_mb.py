@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 LANES: Final = 8
-MODULUS_BITS: Final = frozenset(
-    {1024, 2048}
-)  # it has methods for 3072 and 4096 too, which are no faster than one after the other
+# it has methods for 3072 and 4096 too, which are no faster than one after the other
+MODULUS_BITS: Final = frozenset({1024, 2048})
 PUBLIC_EXPONENT: Final = 65_537
 ED25519_OCTETS: Final = 32  # of a private or public key, and of each half of a signature
 _MOST_OCTETS: Final = max(MODULUS_BITS) // 8

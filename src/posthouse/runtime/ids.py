@@ -64,9 +64,8 @@ class Ids:
         millisecond = int(self._clock.now().timestamp() * 1000)
         if millisecond > self._millisecond:
             self._millisecond = millisecond
-            self._tail = self._bits(
-                _TAIL_BITS - 1
-            )  # the top bit stays free: the counter cannot overflow in one millisecond
+            # the top bit stays free: the counter cannot overflow in one millisecond
+            self._tail = self._bits(_TAIL_BITS - 1)
         else:
             self._tail += 1 + self._bits(_STEP_BITS)
         return _uuid(_compose(self._millisecond, self._tail).to_bytes(16))

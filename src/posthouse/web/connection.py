@@ -58,9 +58,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _is_idle(self) -> bool:
-        cycle = cast(
-            "RequestResponseCycle | None", self.cycle
-        )  # None before the first request, whatever uvicorn's types say
+        # None before the first request, whatever uvicorn's types say
+        cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is None or cycle.response_complete
 
     def _wait_for_head(self) -> None:

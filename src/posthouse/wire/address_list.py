@@ -108,9 +108,8 @@ def _take_special(scan: _Scan, mark: str) -> None:
 def _end_of_group_name(scan: _Scan) -> None:
     if scan.inside is not None:
         scan.inside.clear()
-    elif "@" in "".join(
-        scan.words
-    ):  # a group's name that reads like an address is treated as one: a reader might be fooled
+    # a group's name that reads like an address is treated as one: a reader might be fooled
+    elif "@" in "".join(scan.words):
         scan.finish()
     else:
         scan.words.clear()

@@ -12,9 +12,8 @@ from posthouse.model.values import dataclass
 ALWAYS_LISTED: Final = "127.0.0.2"  # RFC 5782 5: a list that works lists this address
 NEVER_LISTED: Final = "127.0.0.1"  # ... and not this one: a zone that has been given up often answers to everything
 _ANSWERS: Final = IPv4Network("127.0.0.0/8")
-_ERRORS: Final = IPv4Network(
-    "127.255.255.0/24"
-)  # Spamhaus: asked through a public resolver, too often, or for no zone of theirs
+# Spamhaus: asked through a public resolver, too often, or for no zone of theirs
+_ERRORS: Final = IPv4Network("127.255.255.0/24")
 _REFUSED: Final = {
     IPv4Address("127.0.0.1"),  # never a listing; SURBL, URIBL and others tell those they do not serve so
     IPv4Address("127.0.1.255"),  # Spamhaus: a list of domains was asked about an address

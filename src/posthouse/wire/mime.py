@@ -184,9 +184,8 @@ def _base64(octets: bytes) -> bytes:
 
 def _attachment(item: Attachment) -> _Entity:
     kind = item.content_type
-    if kind.lower().startswith(
-        "message/"
-    ):  # RFC 2046 5.2.1 forbids base64 there; as a plain file it arrives byte-exact
+    # RFC 2046 5.2.1 forbids base64 there; as a plain file it arrives byte-exact
+    if kind.lower().startswith("message/"):
         kind = "application/octet-stream"
     if not (is_safe(kind) and kind.isascii()):
         raise UnsafeFieldError("attachment content type")

@@ -55,9 +55,8 @@ BAD_HELLO: Final = reply(501, "5.5.4", "A host name or address literal is expect
 HELLO_FIRST: Final = reply(503, "5.5.1", "Say EHLO first")
 NESTED_MAIL: Final = reply(503, "5.5.1", "A transaction is open already; RSET ends it")
 MAIL_FIRST: Final = reply(503, "5.5.1", "Say MAIL first")
-NO_RECIPIENTS: Final = reply(
-    554, "5.5.1", "No valid recipients"
-)  # RFC 5321 4.1.1.4; 503 would tell the client to retry
+# RFC 5321 4.1.1.4; 503 would tell the client to retry
+NO_RECIPIENTS: Final = reply(554, "5.5.1", "No valid recipients")
 
 # --- STARTTLS (RFC 3207)
 TLS_GO: Final = reply(220, "2.0.0", "Ready to start TLS")

@@ -84,9 +84,8 @@ def _urgency(found: Reputation) -> tuple[bool, int, int]:
 
 
 def _row(found: Reputation, spoken: Speech) -> dict[str, Any]:
-    own = (
-        found.paused if found.subject.scope is not Scope.PROVIDER else None
-    )  # a provider's is that of the marketing pool
+    # a provider's is that of the marketing pool
+    own = found.paused if found.subject.scope is not Scope.PROVIDER else None
     return {
         "name": _name(found, spoken),
         "word": _PAUSED if found.paused else _STANDINGS[found.standing],
