@@ -170,7 +170,9 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True):
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
     """Mail to the world: what holds for every pool that says nothing else."""
 
-    concurrency: Annotated[Positive, Meta(description="Most connections to other servers of one process.")] = 500
+    concurrency: Annotated[Positive, Meta(description="Most connections of a process, a fifth for new receivers.")] = (
+        500
+    )
     connections_per_site: Annotated[Positive, Meta(description="Most connections to one receiver.")] = 10
     mails_per_connection: Annotated[Positive, Meta(description="Mails on one connection before a new one is made.")] = (
         100
